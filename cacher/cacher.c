@@ -1,0 +1,127 @@
+/*
+ * filmyfly-cacher: stands between gateways and renderers. Requests for the same page that is on its way wait for one answer.
+ */
+#include <czmq.h>
+#include <stdlib.h>
+
+#include "counters.h"
+#include "fetch.h"
+#include "log.h"
+#include "stage.h"
+
+#define TICK_MS 20
+
+struct cacher {
+    struct claim *claim;
+    struct upstream *renderers;
+    struct serve *serve;
+    struct fetches *fetches;
+};
+
+static void on_request(void *user, struct ticket *ticket, const struct message *message, zmq_msg_t *body)
+{
+    struct cacher *cacher = user;
+    fetches_request(cacher->fetches, ticket, message, body);
+}
+
+static int on_gateway(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void)loop, (void)item;
+    struct cacher *cacher = arg;
+    serve_turn(cacher->serve);
+    upstream_turn(cacher->renderers);
+    return 0;
+}
+
+static int on_renderer(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void)loop, (void)item;
+    struct cacher *cacher = arg;
+    upstream_turn(cacher->renderers);
+    return 0;
+}
+
+static int on_tick(zloop_t *loop, int timer, void *arg)
+{
+    (void)timer;
+    struct cacher *cacher = arg;
+    on_gateway(loop, NULL, arg);
+    if (stage_leaving)
+        serve_leave(cacher->serve);
+    return serve_left(cacher->serve) ? -1 : 0;
+}
+
+static bool set_up(struct cacher *cacher, const struct settings *settings, char *error, size_t error_size)
+{
+    /* One cacher only: it will own the store, so its name is fixed and a second one finds it taken. */
+    cacher->claim = claim_new(settings->run_dir, "cacher", "1", error, error_size);
+    if (!cacher->claim)
+        return false;
+    log_open("cacher/1");
+    counters_open(claim_stats_path(cacher->claim), "cacher", "1");
+
+    struct upstream_options right = {"renderer", "cacher", "1", settings};
+    cacher->renderers = upstream_new(&right, error, error_size);
+    if (!cacher->renderers)
+        return false;
+    struct serve_options left = {
+        .stage = "cacher",
+        .takes = MESSAGE_REQUEST,
+        .settings = settings,
+        .claim = cacher->claim,
+        /* It does no work of its own: those who wait for a page cost it little, and they should all be here to share it. */
+        .credit = (uint32_t)settings->queue,
+        .most = (uint32_t)settings->queue * 4,
+        .on_request = on_request,
+        .user = cacher,
+    };
+    cacher->serve = serve_new(&left, error, error_size);
+    if (!cacher->serve)
+        return false;
+    cacher->fetches = fetches_new(cacher->serve, cacher->renderers);
+    if (!cacher->fetches || !claim_publish(cacher->claim)) {
+        snprintf(error, error_size, "the cacher cannot be published: %s", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static int run(const struct settings *settings)
+{
+    struct cacher cacher = {0};
+    char error[512];
+    int status = EXIT_FAILURE;
+    if (set_up(&cacher, settings, error, sizeof(error))) {
+        zloop_t *loop = zloop_new();
+        zmq_pollitem_t left = {.socket = serve_socket(cacher.serve), .events = ZMQ_POLLIN};
+        zmq_pollitem_t right = {.fd = upstream_fd(cacher.renderers), .events = ZMQ_POLLIN};
+        zloop_poller(loop, &left, on_gateway, &cacher);
+        zloop_poller(loop, &right, on_renderer, &cacher);
+        zloop_timer(loop, TICK_MS, 0, on_tick, &cacher);
+        log_info("takes requests; renderers are looked for in %s/renderer", settings->run_dir);
+        /* zloop also returns when a signal interrupts it: only a finished leave ends the stage. */
+        while (!serve_left(cacher.serve))
+            zloop_start(loop);
+        zloop_destroy(&loop);
+        log_info("left");
+        status = EXIT_SUCCESS;
+    } else {
+        log_error("%s", error);
+    }
+    fetches_free(&cacher.fetches);
+    serve_free(&cacher.serve);
+    upstream_free(&cacher.renderers);
+    claim_free(&cacher.claim);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct stage stage = {
+        .name = "cacher",
+        .sentence = "Stands between gateways and renderers; many visitors of one page wait for one answer.",
+        .settings = FOR_CACHER,
+        .run = run,
+    };
+    return stage_main(&stage, argc, argv);
+}

@@ -1,0 +1,270 @@
+/* The dbproxy stage: takes batches of named statements from renderers, runs them in PostgreSQL, answers with rows. */
+#include <czmq.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "counters.h"
+#include "endpoints.h"
+#include "load.h"
+#include "log.h"
+#include "migrate.h"
+#include "pool.h"
+#include "serve.h"
+#include "stage.h"
+#include "statements.h"
+
+#define TICK_MS        20
+#define MIGRATE_PAUSE  (500 * MILLISECOND)
+#define MIGRATE_REPORT (5 * SECOND) /* how often the log repeats that the start waits for the database */
+#define SENTENCE       1024
+
+struct dbproxy {
+    const struct settings *settings;
+    struct catalogue *catalogue;
+    struct endpoints *endpoints;
+    struct claim *claim;
+    struct serve *serve;
+    struct pool *pool;
+    zloop_t *loop;
+    bool left;
+};
+
+static struct catalogue *load_catalogue(const struct settings *settings, char *error, size_t error_size)
+{
+    char *directory = stage_share_path(settings, "queries");
+    struct catalogue *catalogue = catalogue_load(directory, error, error_size);
+    free(directory);
+    return catalogue;
+}
+
+static bool check_prepare(const struct settings *settings, char *error, size_t error_size)
+{
+    if (pool_prepare_known(settings->db_prepare))
+        return true;
+    snprintf(error, error_size, "FILMYFLY_DB_PREPARE is \"%s\"; expected auto, on or off", settings->db_prepare);
+    return false;
+}
+
+static bool dbproxy_check(const struct settings *settings)
+{
+    char error[SENTENCE];
+    bool good = true;
+    struct endpoints *endpoints = endpoints_new(settings->database_url, error, sizeof(error));
+    if (!endpoints) {
+        fprintf(stderr, "%s\n", error);
+        good = false;
+    }
+    endpoints_free(&endpoints);
+    struct catalogue *catalogue = load_catalogue(settings, error, sizeof(error));
+    if (!catalogue) {
+        fprintf(stderr, "%s\n", error);
+        good = false;
+    }
+    catalogue_free(&catalogue);
+    if (!check_prepare(settings, error, sizeof(error))) {
+        fprintf(stderr, "%s\n", error);
+        good = false;
+    }
+    return good;
+}
+
+/* Migrations. */
+
+/* patient: a stage waits for its database, a command says at once that there is none. */
+static bool bring_up_to_date(const struct settings *settings, struct endpoints *endpoints, bool patient)
+{
+    char error[SENTENCE];
+    char *directory = stage_share_path(settings, "migrations");
+    enum migrated outcome;
+    uint64_t said = 0;
+    for (unsigned attempt = 0;; attempt++) {
+        outcome = migrate(endpoints, attempt, directory, error, sizeof(error));
+        if (outcome != MIGRATE_AGAIN || stage_leaving || (!patient && attempt + 1 >= endpoints_count(endpoints)))
+            break;
+        if (clock_now() - said > MIGRATE_REPORT) {
+            log_warning("the start waits for the database: %s; trying again", error);
+            said = clock_now();
+        }
+        nanosleep(&(struct timespec){.tv_nsec = MIGRATE_PAUSE}, NULL);
+    }
+    free(directory);
+    if (outcome != MIGRATED)
+        log_error("the schema is not up to date: %s", error);
+    return outcome == MIGRATED;
+}
+
+static int migrate_command(const struct settings *settings)
+{
+    char error[SENTENCE];
+    struct endpoints *endpoints = endpoints_new(settings->database_url, error, sizeof(error));
+    if (!endpoints) {
+        log_error("%s", error);
+        return 1;
+    }
+    bool good = bring_up_to_date(settings, endpoints, false);
+    endpoints_free(&endpoints);
+    return good ? 0 : 1;
+}
+
+/* The stage. */
+
+static void on_request(void *user, struct ticket *ticket, const struct message *message, zmq_msg_t *body)
+{
+    struct dbproxy *d = user;
+    (void)body;
+    pool_take(d->pool, ticket, message);
+}
+
+static void take_requests(struct dbproxy *d)
+{
+    serve_turn(d->serve);
+    pool_dispatch(d->pool);
+}
+
+static int on_readable(zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void)loop;
+    (void)item;
+    take_requests(argument);
+    return 0;
+}
+
+/* Returns -1, which ends the loop, once everything is answered after a SIGTERM. */
+static int on_tick(zloop_t *loop, int timer, void *argument)
+{
+    struct dbproxy *d = argument;
+    (void)loop;
+    (void)timer;
+    take_requests(d);
+    pool_tick(d->pool);
+    if (stage_leaving)
+        serve_leave(d->serve);
+    d->left = serve_left(d->serve);
+    return d->left ? -1 : 0;
+}
+
+static bool open_registry(struct dbproxy *d, char *error, size_t error_size)
+{
+    char name[64];
+    d->claim = claim_new(d->settings->run_dir, "dbproxy", d->settings->instance, error, error_size);
+    if (!d->claim)
+        return false;
+    snprintf(name, sizeof(name), "dbproxy/%s", claim_instance(d->claim));
+    log_open(name);
+    if (!counters_open(claim_stats_path(d->claim), "dbproxy", claim_instance(d->claim)))
+        log_warning("%s cannot be made: %s; nobody can see this instance's counters", claim_stats_path(d->claim),
+                    strerror(errno));
+    return true;
+}
+
+static bool set_up(struct dbproxy *d, char *error, size_t error_size)
+{
+    const struct settings *settings = d->settings;
+    *error = '\0';
+    if (!check_prepare(settings, error, error_size) || !(d->catalogue = load_catalogue(settings, error, error_size)) ||
+        !(d->endpoints = endpoints_new(settings->database_url, error, error_size)) ||
+        !open_registry(d, error, error_size) || !bring_up_to_date(settings, d->endpoints, true))
+        return false;
+    d->serve = serve_new(&(struct serve_options){.stage = "dbproxy",
+                                                 .takes = MESSAGE_QUERY,
+                                                 .settings = settings,
+                                                 .claim = d->claim,
+                                                 .on_request = on_request,
+                                                 .user = d},
+                         error, error_size);
+    if (!d->serve)
+        return false;
+    d->loop = zloop_new();
+    d->pool = pool_new(&(struct pool_options){.settings = settings,
+                                              .catalogue = d->catalogue,
+                                              .endpoints = d->endpoints,
+                                              .serve = d->serve,
+                                              .loop = d->loop},
+                       error, error_size);
+    if (!d->pool)
+        return false;
+    zmq_pollitem_t item = {.socket = serve_socket(d->serve), .events = ZMQ_POLLIN};
+    zloop_poller(d->loop, &item, on_readable, d);
+    zloop_timer(d->loop, TICK_MS, 0, on_tick, d);
+    if (!claim_publish(d->claim)) {
+        snprintf(error, error_size, "%s cannot be published: %s", claim_bind_path(d->claim), strerror(errno));
+        return false;
+    }
+    log_info("ready: %u statements, %u connections", d->catalogue->n, (unsigned)settings->db_connections);
+    return true;
+}
+
+static void tear_down(struct dbproxy *d)
+{
+    pool_free(&d->pool);
+    serve_free(&d->serve);
+    zloop_destroy(&d->loop);
+    claim_free(&d->claim);
+    endpoints_free(&d->endpoints);
+    catalogue_free(&d->catalogue);
+}
+
+static int dbproxy_run(const struct settings *settings)
+{
+    struct dbproxy d = {.settings = settings};
+    char error[SENTENCE];
+    bool good = set_up(&d, error, sizeof(error));
+    if (!good && *error)
+        log_error("%s", error);
+    while (good && !d.left)
+        zloop_start(d.loop); /* a signal interrupts it */
+    if (good)
+        log_info("left");
+    tear_down(&d);
+    return good || stage_leaving ? 0 : 1;
+}
+
+/* --load FILE [--if-empty] */
+static int load_given(const struct settings *settings, int argc, char **argv)
+{
+    char error[SENTENCE];
+    bool if_empty = argc == 4 && strcmp(argv[3], "--if-empty") == 0;
+    if (argc < 3 || argc > 4 || (argc == 4 && !if_empty)) {
+        fprintf(stderr, "usage: filmyfly-dbproxy --load FILE [--if-empty]\n");
+        return 2;
+    }
+    struct endpoints *endpoints = endpoints_new(settings->database_url, error, sizeof(error));
+    if (!endpoints) {
+        log_error("%s", error);
+        return 1;
+    }
+    endpoints_free(&endpoints);
+    return (if_empty ? load_command_if_empty : load_command)(settings->database_url, argv[2], stderr);
+}
+
+static int dbproxy_command(const struct settings *settings, int argc, char **argv)
+{
+    if (strcmp(argv[1], "--load") == 0)
+        return load_given(settings, argc, argv);
+    if (argc == 2 && strcmp(argv[1], "--migrate") == 0)
+        return migrate_command(settings);
+    fprintf(stderr, "filmyfly-dbproxy: \"%s\" goes with --load FILE only, and --migrate stands alone\n", argv[1]);
+    return 2;
+}
+
+static const struct stage_option options[] = {
+    {"--migrate", NULL, "Bring the database's schema up to date, and end."},
+    {"--load", "FILE", "Load a file of movies, a JSON object a line (- is standard input), and end."},
+    {"--if-empty", NULL, "After --load FILE: only when there is no movie yet."},
+    {NULL, NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    const struct stage dbproxy = {
+        .name = "dbproxy",
+        .sentence = "runs the named statements of the other stages in PostgreSQL",
+        .settings = FOR_DBPROXY,
+        .check = dbproxy_check,
+        .run = dbproxy_run,
+        .options = options,
+        .command = dbproxy_command,
+    };
+    return stage_main(&dbproxy, argc, argv);
+}

@@ -1,0 +1,22 @@
+-- name: api_movie
+-- params: slug text
+-- access: read
+-- lane: short
+-- row-tags: movie:{id}
+-- param-tags: movie-slug:{slug}
+select m.id, m.slug, m.title, m.original_title, m.release_date, m.year, m.runtime, m.certificate, m.director, m.actors,
+    m.distributor, m.synopsis, m.score, m.votes, m.critics, m.budget, m.gross_domestic, m.gross_worldwide, m.links,
+    m.poster, m.creative_type, m.source,
+    array(
+        select c.name
+        from filmyfly.movie_categories mc
+        join filmyfly.categories c on c.id = mc.category_id
+        where mc.movie_id = m.id
+        order by mc.category_id
+    ) as categories
+from (
+    select * from filmyfly.movies where slug = $1 and published
+    union all
+    select * from filmyfly.movies where old_slugs @> array[$1] and published
+    limit 1
+) m

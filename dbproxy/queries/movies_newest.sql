@@ -1,0 +1,10 @@
+-- name: movies_newest
+-- access: read
+-- lane: short
+-- row-tags: movie:{id}
+-- tags: movies
+select id, slug, title, year, score
+from filmyfly.movies
+where published
+order by release_date desc nulls last, id desc
+limit 12

@@ -1,0 +1,4 @@
+-- name: ready
+-- access: read
+-- lane: short
+select 'ready' as ready

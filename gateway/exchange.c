@@ -1,0 +1,138 @@
+#include "exchange.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "log.h"
+#include "meters.h"
+#include "pages.h"
+#include "reply.h"
+#include "request.h"
+
+#define INFLATED_TIMES 8 /* a body may be so many times FILMYFLY_BODY_MAX when its gzip is undone */
+
+/*
+ * QUEUED: linked into the loop's queue. SENT: the upstream has it under id. OVER: an answer was given; only the memory is left.
+ */
+enum exchange_state { EXCHANGE_QUEUED, EXCHANGE_SENT, EXCHANGE_OVER };
+
+struct exchange {
+    enum exchange_state state;
+    struct exchange *next, **link; /* in the queue; link is what points here */
+    struct loop *loop;
+    h2o_req_t *req;
+    uint64_t id, started;
+    char trace[17];
+};
+
+static void queue_append(struct loop *loop, struct exchange *exchange)
+{
+    exchange->link = loop->queue_end;
+    *loop->queue_end = exchange;
+    loop->queue_end = &exchange->next;
+}
+
+static void queue_remove(struct loop *loop, struct exchange *exchange)
+{
+    *exchange->link = exchange->next;
+    if (exchange->next) {
+        exchange->next->link = exchange->link;
+    } else {
+        loop->queue_end = exchange->link;
+    }
+    exchange->next = NULL;
+}
+
+/* The request is gone, answered or not. */
+static void dispose_exchange(void *p)
+{
+    struct exchange *exchange = p;
+    switch (exchange->state) {
+    case EXCHANGE_QUEUED:
+        queue_remove(exchange->loop, exchange);
+        count(meters.abandoned, 1);
+        break;
+    case EXCHANGE_SENT:
+        upstream_forget(exchange->loop->upstream, exchange->id);
+        count(meters.abandoned, 1);
+        break;
+    case EXCHANGE_OVER:
+        break;
+    }
+    exchange->state = EXCHANGE_OVER;
+}
+
+void exchange_start(struct loop *loop, h2o_req_t *req)
+{
+    struct exchange *exchange = h2o_mem_alloc_shared(&req->pool, sizeof(*exchange), dispose_exchange);
+    *exchange = (struct exchange){.state = EXCHANGE_QUEUED, .loop = loop, .req = req, .started = clock_now()};
+    queue_append(loop, exchange);
+}
+
+static void on_answer(void *user, const struct message *answer, zmq_msg_t *body)
+{
+    struct exchange *exchange = user;
+    struct loop *loop = exchange->loop;
+    exchange->state = EXCHANGE_OVER;
+    histogram(meters.wait, clock_now() - exchange->started);
+    reply_answer(exchange->req, answer, body, loop->gunzip, INFLATED_TIMES * loop->gateway->settings->body_max,
+                 exchange->trace);
+}
+
+/* splitmix64: names need to differ, not to be secret. */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+static void send_exchange(struct exchange *exchange)
+{
+    struct loop *loop = exchange->loop;
+    const struct settings *settings = loop->gateway->settings;
+    struct message *message = &loop->message;
+    h2o_req_t *req = exchange->req;
+    char client[INET6_ADDRSTRLEN];
+    zmq_msg_t body;
+
+    snprintf(exchange->trace, sizeof(exchange->trace), "%016llx", (unsigned long long)next_random(&loop->random));
+    enum page refusal = request_read(req, message);
+    if (refusal == PAGE_NONE && req->entity.len > settings->body_max) {
+        refusal = PAGE_FIELDS_TOO_LARGE;
+    }
+    if (refusal != PAGE_NONE) {
+        exchange->state = EXCHANGE_OVER;
+        page_send(req, refusal, 0);
+        return;
+    }
+    bool reads = request_is(req, "GET") || request_is(req, "HEAD");
+    message->type = MESSAGE_REQUEST;
+    message->deadline = exchange->started + (reads ? settings->deadline : settings->write_deadline);
+    message->client = request_client(req, client, sizeof(client));
+    message->trace = str_of(exchange->trace);
+    if (req->entity.len == 0 || zmq_msg_init_size(&body, req->entity.len) < 0) {
+        zmq_msg_init(&body);
+    } else {
+        memcpy(zmq_msg_data(&body), req->entity.base, req->entity.len);
+    }
+    uint64_t key = upstream_key(0, message->method);
+    key = upstream_key(key, message->headers.item[0].value);
+    key = upstream_key(key, message->target);
+    exchange->state = EXCHANGE_SENT;
+    exchange->id = upstream_send(loop->upstream, message, &body, key, request_is_safe(req), on_answer, exchange);
+    zmq_msg_close(&body);
+}
+
+bool exchange_send_queue(struct loop *loop)
+{
+    bool any = loop->queue != NULL;
+    while (loop->queue) {
+        struct exchange *exchange = loop->queue;
+        queue_remove(loop, exchange);
+        send_exchange(exchange);
+    }
+    return any;
+}

@@ -1,0 +1,81 @@
+/*
+ * One thread: an event loop of libh2o with its listening sockets, and its own way to the cacher. Loops share nothing that changes but the counters and
+ * the state of the process.
+ *
+ * A turn: libh2o reads and dispatches, each request that needs the cacher only queues itself; then the whole queue is sent, and the answers that are
+ * there are taken. So a stream that is reset in the same read never reaches the cacher.
+ */
+#ifndef FILMYFLY_GATEWAY_LOOP_H
+#define FILMYFLY_GATEWAY_LOOP_H
+
+#include <h2o.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "encoding.h"
+#include "files.h"
+#include "messages.h"
+#include "settings.h"
+#include "upstream.h"
+
+enum process_state {
+    STATE_SERVING,
+    STATE_LEAVING, /* no new connections; what is open is finished */
+};
+
+/* What all loops see. Owned by main. */
+struct gateway {
+    const struct settings *settings;
+    const struct files *files; /* may be NULL: no static files */
+    const char *instance;
+    _Atomic int state;     /* enum process_state */
+    atomic_uint left;      /* loops that finished */
+    atomic_uint lost;      /* connections that were cut because they did not end in time */
+    pthread_mutex_t mutex; /* over tls */
+    SSL_CTX *tls;          /* NULL without HTTPS */
+    atomic_uint tls_version;
+    uint64_t leave_limit; /* ns that open connections have to end */
+};
+
+struct exchange;
+
+struct loop {
+    struct gateway *gateway;
+    unsigned number;
+    pthread_t thread;
+    char name[80]; /* "1.0": instance and loop */
+
+    h2o_globalconf_t config;
+    h2o_context_t context;
+    struct listener {
+        h2o_socket_t *socket; /* NULL: none, or closed */
+        h2o_accept_ctx_t accept;
+        bool handed; /* somebody else holds it too */
+    } http, https;
+    unsigned tls_version;
+    uint64_t open; /* connections */
+    bool full;     /* the listeners are not read, for open is at its limit */
+    uint64_t leaving_since, shutdown_asked; /* 0: not leaving */
+
+    struct upstream *upstream;
+    h2o_socket_t *upstream_socket;
+    struct exchange *queue, **queue_end; /* to be sent at the end of the turn */
+    struct message message;              /* scratch: large */
+    struct gunzip *gunzip;
+    uint64_t random; /* state of the generator of request names */
+};
+
+/*
+ * Takes the descriptors over (-1: none). NULL with one sentence in error. The loop lives to the end of the process: libh2o keeps memory per thread that
+ * nobody can give back.
+ */
+struct loop *loop_new(struct gateway *gateway, unsigned number, int http, int https, bool handed, char *error,
+                      size_t error_size);
+
+/* The thread's function; argument: the loop. Counts itself into gateway->left when every connection is done, and waits for the process's end. */
+void *loop_run(void *loop);
+
+/* The loop that a request belongs to. */
+struct loop *loop_of(const h2o_req_t *req);
+
+#endif

@@ -1,0 +1,91 @@
+#include "pages.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "files.h"
+#include "reply.h"
+#include "request.h"
+
+#define RELOAD_AFTER "5" /* seconds */
+
+static const struct {
+    int status;
+    const char *title, *sentence;
+} TEXTS[PAGE_COUNT] = {
+#define X(name, status, title, sentence) [PAGE_##name] = {status, title, sentence},
+    PAGES(X)
+#undef X
+};
+
+/* Each page twice: as it is, and reloading itself. */
+static char *pages[PAGE_COUNT][2];
+
+static char *make_page(int status, const char *title, const char *sentence, const char *stylesheet, bool reload)
+{
+    char *page = NULL;
+    int n = asprintf(&page,
+                     "<!doctype html>\n"
+                     "<html lang=\"en\">\n"
+                     "<head>\n"
+                     "<meta charset=\"utf-8\">\n"
+                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                     "<meta name=\"robots\" content=\"noindex\">\n"
+                     "%s"
+                     "<title>%s · FilmyFly</title>\n"
+                     "%s%s%s"
+                     "</head>\n"
+                     "<body>\n"
+                     "<header class=\"site-header\"><a class=\"brand\" href=\"/\">FilmyFly</a></header>\n"
+                     "<main id=\"main\" class=\"message\">\n"
+                     "<h1>%s</h1>\n"
+                     "<p>%s%s</p>\n"
+                     "<p><a href=\"/\">Home</a> · <a href=\"/movies\">All movies</a></p>\n"
+                     "<p><small>Status %d</small></p>\n"
+                     "</main>\n"
+                     "</body>\n"
+                     "</html>\n",
+                     reload ? "<meta http-equiv=\"refresh\" content=\"" RELOAD_AFTER "\">\n" : "", title,
+                     *stylesheet ? "<link rel=\"stylesheet\" href=\"/static/" : "", stylesheet, *stylesheet ? "\">\n" : "",
+                     title, sentence, reload ? " This page tries again by itself every few seconds." : "", status);
+    if (n < 0) {
+        abort();
+    }
+    return page;
+}
+
+void pages_make(const struct files *files)
+{
+    const char *stylesheet = files ? files_name(files, "site.css") : "";
+    pages_free();
+    for (int page = PAGE_NONE + 1; page < PAGE_COUNT; page++) {
+        for (int reload = 0; reload < 2; reload++) {
+            pages[page][reload] =
+                make_page(TEXTS[page].status, TEXTS[page].title, TEXTS[page].sentence, stylesheet, reload);
+        }
+    }
+}
+
+void pages_free(void)
+{
+    for (int page = 0; page < PAGE_COUNT; page++) {
+        for (int reload = 0; reload < 2; reload++) {
+            free(pages[page][reload]);
+            pages[page][reload] = NULL;
+        }
+    }
+}
+
+void page_send(h2o_req_t *req, enum page page, unsigned retry_after)
+{
+    /* Reloading by itself is right only for what may be asked again without a question. */
+    bool reload = (page == PAGE_UNAVAILABLE || page == PAGE_BUSY) && request_is(req, "GET");
+    if (retry_after > 0) {
+        char *text = h2o_mem_alloc_pool(&req->pool, 12);
+        snprintf(text, 12, "%u", retry_after);
+        reply_header(req, H2O_TOKEN_RETRY_AFTER, text);
+    }
+    reply_header(req, H2O_TOKEN_CONTENT_TYPE, "text/html; charset=utf-8");
+    reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+    reply_bytes(req, TEXTS[page].status, str_of(pages[page][reload]));
+}

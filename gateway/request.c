@@ -1,0 +1,169 @@
+#include "request.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "fields.h"
+
+#define HOST_MAX 255
+
+static struct str str_of_iovec(h2o_iovec_t v)
+{
+    return (struct str){v.base ? v.base : "", v.len < UINT32_MAX ? (uint32_t)v.len : UINT32_MAX};
+}
+
+bool request_is(const h2o_req_t *req, const char *method)
+{
+    return h2o_memis(req->method.base, req->method.len, method, strlen(method));
+}
+
+bool request_is_safe(const h2o_req_t *req)
+{
+    return request_is(req, "GET") || request_is(req, "HEAD") || request_is(req, "OPTIONS") || request_is(req, "TRACE");
+}
+
+struct str request_path(const h2o_req_t *req)
+{
+    struct str path = str_of_iovec(req->path);
+    const char *query = memchr(path.p, '?', path.n);
+    return query ? (struct str){path.p, (uint32_t)(query - path.p)} : path;
+}
+
+struct str request_header(h2o_req_t *req, const h2o_token_t *name)
+{
+    ssize_t at = h2o_find_header(&req->headers, name, -1);
+    if (at < 0) {
+        return STR_NONE;
+    }
+    h2o_iovec_t value = req->headers.entries[at].value;
+    while ((at = h2o_find_header(&req->headers, name, at)) >= 0) {
+        value = h2o_concat(&req->pool, value, h2o_iovec_init(H2O_STRLIT(", ")), req->headers.entries[at].value);
+    }
+    return str_of_iovec(value);
+}
+
+/* No byte that ends a line or a word: what stands in a request line is visible characters only (RFC 9112 section 3.2). */
+static bool is_visible(struct str s)
+{
+    for (uint32_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c <= ' ' || c == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What an authority is made of (RFC 3986 section 3.2), without user information, which has no place in HTTP (RFC 9110 section 4.2.4). */
+static bool is_authority(struct str s)
+{
+    for (uint32_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && (c >= 0x80 || c == '\0' || !strchr("-._~%!$&'()*+,;=:[]", c))) {
+            return false;
+        }
+    }
+    return s.n <= HOST_MAX;
+}
+
+enum page request_normalize(h2o_req_t *req)
+{
+    if (!field_is_token(str_of_iovec(req->method))) {
+        return PAGE_BAD_REQUEST;
+    }
+    if (request_is(req, "CONNECT") || request_is(req, "TRACE") || req->method.len > LIMIT_NAME) {
+        return PAGE_NOT_IMPLEMENTED;
+    }
+    if (req->path.len > LIMIT_TARGET) {
+        return PAGE_TARGET_TOO_LONG;
+    }
+    if (req->version == 0x101 && req->input.authority.base == req->hostconf->authority.hostport.base) {
+        return PAGE_BAD_REQUEST; /* HTTP/1.1 without Host (RFC 9112 section 3.2); libh2o puts its own there */
+    }
+    if (req->path.len > 0 && req->path.base[0] != '/') {
+        h2o_url_t url;
+        if (h2o_url_parse(req->path.base, req->path.len, &url) == 0) { /* absolute-form: its authority is what counts */
+            req->authority = url.authority;
+            req->path = url.path;
+        } else if (!(request_is(req, "OPTIONS") && h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*")))) {
+            return PAGE_BAD_REQUEST;
+        }
+    }
+    if (req->path.len == 0 || !is_visible(str_of_iovec(req->path)) || !is_authority(str_of_iovec(req->authority))) {
+        return PAGE_BAD_REQUEST;
+    }
+    return PAGE_NONE;
+}
+
+/* Is the field named by one of the Connection lines? */
+static bool is_named_by_connection(const struct str *connection, size_t n, struct str name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (field_list_has(connection[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t find_connection(const h2o_req_t *req, struct str *connection, size_t max)
+{
+    size_t n = 0;
+    for (ssize_t at = -1; n < max && (at = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, at)) >= 0;) {
+        connection[n++] = str_of_iovec(req->headers.entries[at].value);
+    }
+    return n;
+}
+
+enum page request_read(h2o_req_t *req, struct message *message)
+{
+    struct str connection[8];
+    size_t connections = find_connection(req, connection, sizeof(connection) / sizeof(connection[0]));
+    size_t bytes = req->authority.len;
+
+    message->method = str_of_iovec(req->method);
+    message->scheme = req->conn->callbacks->get_socket(req->conn)->ssl ? STR("https") : STR("http");
+    message->target = str_of_iovec(req->path);
+    message->headers.n = 0;
+    headers_add(&message->headers, STR("host"), str_of_iovec(req->authority));
+    for (size_t i = 0; i < req->headers.size; i++) {
+        const h2o_header_t *header = &req->headers.entries[i];
+        struct str name = str_of_iovec(*header->name), value = str_of_iovec(header->value);
+        if (field_is_hop_by_hop(name) || (connections && is_named_by_connection(connection, connections, name))) {
+            continue;
+        }
+        if (!field_is_token(name) || !field_value_is_safe(value)) {
+            return PAGE_BAD_REQUEST;
+        }
+        bytes += name.n + value.n;
+        if (name.n > LIMIT_HEADER_NAME || value.n > LIMIT_HEADER_VALUE || bytes > REQUEST_FIELDS_BYTES ||
+            !headers_add(&message->headers, name, value)) {
+            return PAGE_FIELDS_TOO_LARGE;
+        }
+    }
+    return PAGE_NONE;
+}
+
+struct str request_client(h2o_req_t *req, char *buffer, size_t size)
+{
+    struct sockaddr_storage address;
+    const void *bytes = NULL;
+    int family = AF_INET;
+
+    if (req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&address) == 0) {
+        return STR("");
+    }
+    if (address.ss_family == AF_INET) {
+        bytes = &((struct sockaddr_in *)&address)->sin_addr;
+    } else if (address.ss_family == AF_INET6) {
+        const struct in6_addr *six = &((struct sockaddr_in6 *)&address)->sin6_addr;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(six);
+        family = mapped ? AF_INET : AF_INET6;
+        bytes = mapped ? (const void *)&six->s6_addr[12] : six;
+    }
+    if (!bytes || !inet_ntop(family, bytes, buffer, (socklen_t)size)) {
+        return STR("");
+    }
+    return str_of(buffer);
+}

@@ -1,0 +1,37 @@
+/*
+ * From libh2o's request to the protocol's REQUEST: what a client sent is checked here, at the border, and points into the request's own memory after.
+ */
+#ifndef FILMYFLY_GATEWAY_REQUEST_H
+#define FILMYFLY_GATEWAY_REQUEST_H
+
+#include <h2o.h>
+
+#include "messages.h"
+#include "pages.h"
+
+#define REQUEST_FIELDS_BYTES 65536 /* names and values together; beyond it 431 */
+
+/*
+ * Brings the target into origin-form (RFC 9112 section 3.2.1), or "*" for OPTIONS, with what an absolute-form says as the authority. Call it first.
+ * PAGE_NONE, or the page that refuses the request.
+ */
+enum page request_normalize(h2o_req_t *req);
+
+/*
+ * Fills method, scheme, target and headers: every end-to-end line in order, host first (RFC 9110 section 7.6.1). PAGE_NONE, or
+ * the page that refuses it. The texts live as long as the request.
+ */
+enum page request_read(h2o_req_t *req, struct message *message);
+
+/* The client's address as text, without a port; "" when it is not known. buffer: at least INET6_ADDRSTRLEN. */
+struct str request_client(h2o_req_t *req, char *buffer, size_t size);
+
+bool request_is(const h2o_req_t *req, const char *method);
+/* GET, HEAD, OPTIONS, TRACE (RFC 9110 section 9.2.1): may be sent twice. */
+bool request_is_safe(const h2o_req_t *req);
+/* The target without its query. */
+struct str request_path(const h2o_req_t *req);
+/* A field's value, several lines joined by commas; STR_NONE when there is none. */
+struct str request_header(h2o_req_t *req, const h2o_token_t *name);
+
+#endif

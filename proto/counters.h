@@ -1,0 +1,65 @@
+/*
+ * Counters and histograms of one instance, in a small mapped file in the run directory: written without locks, read by anyone with
+ * permission, free when nobody looks. The file describes itself (names are in it), so a reader needs no header of the writer's.
+ *
+ *     struct counters_head, then n × struct counter
+ *
+ * A histogram is 64 counters, one for each power of two of nanoseconds ("name.0" … are not spelled out: kind says it).
+ */
+#ifndef FILMYFLY_COUNTERS_H
+#define FILMYFLY_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNTERS_MAGIC   0x46696c6d79466c79ull /* "FilmyFly" */
+#define COUNTERS_FORMAT  1
+#define COUNTERS_MAX     256
+#define HISTOGRAM_BINS   64
+
+enum counter_kind { COUNTER_SUM = 1, COUNTER_GAUGE = 2, COUNTER_HISTOGRAM = 3 };
+
+struct counter {
+    char name[40]; /* terminated */
+    uint32_t kind;
+    uint32_t reserved;
+    _Atomic uint64_t value;               /* SUM, GAUGE; of a HISTOGRAM the sum of its nanoseconds */
+    _Atomic uint64_t bin[HISTOGRAM_BINS]; /* HISTOGRAM: bin b counts values v with 2^b <= v < 2^(b+1) */
+};
+
+struct counters_head {
+    uint64_t magic;
+    uint32_t format, n;
+    uint64_t pid, started; /* started: CLOCK_REALTIME, seconds */
+    char stage[32], instance[32], release[32];
+    struct counter counter[];
+};
+
+/*
+ * Opens the instance's file anew (another's mapping of the old one stays whole). Before this, and where it fails, counters work in plain memory.
+ * Returns false with errno.
+ */
+bool counters_open(const char *path, const char *stage, const char *instance);
+
+/* The counter of that name, made at its first call; never NULL (beyond COUNTERS_MAX all share one named "overflow"). Set-up only: it searches. */
+struct counter *counter(const char *name, enum counter_kind kind);
+
+static inline void count(struct counter *c, uint64_t n)
+{
+    atomic_fetch_add_explicit(&c->value, n, memory_order_relaxed);
+}
+
+static inline void gauge(struct counter *c, uint64_t value)
+{
+    atomic_store_explicit(&c->value, value, memory_order_relaxed);
+}
+
+static inline void histogram(struct counter *c, uint64_t ns)
+{
+    atomic_fetch_add_explicit(&c->bin[63 - __builtin_clzll(ns | 1)], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->value, ns, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * The one place of a process through which every message goes, in and out: it bounds, decodes, counts and logs what is bad by the peer's name.
+ */
+#ifndef FILMYFLY_FRAME_H
+#define FILMYFLY_FRAME_H
+
+#include <zmq.h>
+
+#include "buffer.h"
+#include "counters.h"
+#include "log.h"
+#include "messages.h"
+#include "settings.h"
+
+/* The side of a hop: its counters and its scratch memory. */
+struct frame_side {
+    struct counter *in[MESSAGE_TYPES], *out[MESSAGE_TYPES];
+    struct counter *bytes_in, *bytes_out, *bad, *unsent;
+    struct log_limit limit;
+    struct buffer head;
+    struct message message; /* what frame_read read: large, so not on the stack */
+    uint64_t part_max;      /* bytes of the longest part */
+};
+
+/* side: "left" or "right", the first word of its counters' names. */
+void frame_open(struct frame_side *side, const char *name, const struct settings *settings);
+void frame_close(struct frame_side *side);
+
+/* Sets a socket's limits, as every socket of a hop has them; hwm: messages per peer and direction. */
+void frame_limit_socket(const struct frame_side *side, void *socket, int hwm);
+
+/*
+ * Reads head and body that are next on the socket (after the routing frame, on a ROUTER). True: side->message is good, its texts point into *head.
+ * False: nothing usable was there; it was counted and logged under the peer's name. head and body are initialised in any case and the caller closes both.
+ */
+bool frame_read(struct frame_side *side, void *socket, const char *peer, zmq_msg_t *head, zmq_msg_t *body);
+
+/*
+ * Packs a message and sends it; body is taken over, may be NULL. routing_id may be NULL. False: not sent, counted; the body is closed. errno EINVAL: the
+ * message is beyond the protocol's limits or the body beyond FILMYFLY_BODY_MAX; anything else: the peer is gone or takes nothing.
+ */
+bool frame_write(struct frame_side *side, void *socket, const void *routing_id, size_t routing_id_n,
+                 const struct message *message, uint32_t protocol, zmq_msg_t *body);
+
+/* Sends a head that is packed already. */
+bool frame_write_packed(struct frame_side *side, void *socket, enum message_type type, const void *head, size_t n,
+                        zmq_msg_t *body);
+
+/* Counts and logs a message that was well-formed but has no place here. */
+void frame_misplaced(struct frame_side *side, const char *peer, const struct message *message, const char *why);
+
+/* PROTOCOL_NEWEST; test builds can be told to be of the release before: FILMYFLY_PROTOCOL=1. */
+uint32_t frame_newest_protocol(void);
+
+#endif

@@ -1,0 +1,164 @@
+/* What every stage's main has in common. */
+#include "stage.h"
+
+#include <czmq.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log.h"
+
+volatile sig_atomic_t stage_leaving;
+volatile sig_atomic_t stage_reload;
+
+static void on_signal(int number)
+{
+    if (number == SIGHUP) {
+        stage_reload = 1;
+    } else {
+        stage_leaving = 1;
+    }
+}
+
+/* czmq's first socket would put its own handlers in place of ours, so it is started and told not to before. */
+static void take_signals(void)
+{
+    struct sigaction leave = {.sa_handler = on_signal}; /* no SA_RESTART: a poll wakes up */
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    zsys_init();
+    zsys_handler_set(NULL);
+    sigaction(SIGTERM, &leave, NULL);
+    sigaction(SIGINT, &leave, NULL);
+    sigaction(SIGHUP, &leave, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* Giving memory back and faulting it in again for each page costs more than the page: deflateInit and End alone 0.8 ms
+ * of faults. */
+static void tune_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    mallopt(M_TOP_PAD, 16 << 20);
+}
+
+static void print_option(const char *name, const char *argument, const char *sentence)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%s%s%s", name, argument ? " " : "", argument ? argument : "");
+    printf("  %-20s %s\n", text, sentence);
+}
+
+static void print_help(const struct stage *stage)
+{
+    printf("filmyfly-%s: %s\n\nUsage: filmyfly-%s [OPTION]\n\n", stage->name, stage->sentence, stage->name);
+    printf("Without an option the stage runs until SIGTERM. SIGHUP reloads what it can.\n\nOptions:\n");
+    for (const struct stage_option *option = stage->options; option && option->name; option++) {
+        print_option(option->name, option->argument, option->sentence);
+    }
+    print_option("--check", NULL, "Say whether the configuration is right, and what is not.");
+    print_option("--version", NULL, "Print the release.");
+    print_option("--help", NULL, "Print this.");
+    printf("\nSettings (environment variables, with their defaults):\n");
+    settings_help(stdout, stage->settings);
+}
+
+static bool load(const struct stage *stage, struct settings *settings)
+{
+    char error[512];
+
+    if (!settings_load(settings, stage->settings, error, sizeof(error))) {
+        fprintf(stderr, "filmyfly-%s: %s\n", stage->name, error);
+        return false;
+    }
+    if (!log_set_level(settings->log_level)) {
+        fprintf(stderr, "filmyfly-%s: FILMYFLY_LOG_LEVEL is \"%s\"; expected error, warning, info or debug.\n",
+                stage->name, settings->log_level);
+        return false;
+    }
+    return true;
+}
+
+static bool is_option_of(const struct stage *stage, const char *word)
+{
+    for (const struct stage_option *option = stage->options; option && option->name; option++) {
+        if (strcmp(option->name, word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int run(const struct stage *stage, const struct settings *settings)
+{
+    char name[96];
+
+    snprintf(name, sizeof(name), "%s%s%s", stage->name, *settings->instance ? "/" : "", settings->instance);
+    log_open(name);
+    take_signals();
+    return stage->run(settings);
+}
+
+static int check(const struct stage *stage, const struct settings *settings)
+{
+    if (stage->check && !stage->check(settings)) {
+        return 1;
+    }
+    puts("configuration OK");
+    return 0;
+}
+
+int stage_main(const struct stage *stage, int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : NULL;
+    struct settings settings;
+
+    if (word && strcmp(word, "--help") == 0) {
+        print_help(stage);
+        return 0;
+    }
+    if (word && strcmp(word, "--version") == 0) {
+        printf("filmyfly-%s %s\n", stage->name, FILMYFLY_RELEASE);
+        return 0;
+    }
+    if (word && !is_option_of(stage, word) && (argc > 2 || strcmp(word, "--check") != 0)) {
+        fprintf(stderr, "filmyfly-%s: \"%s\" is no option here; --help lists them.\n", stage->name, word);
+        return 2;
+    }
+    tune_memory();
+    log_open(stage->name);
+    if (!load(stage, &settings)) {
+        return 1;
+    }
+    if (word) {
+        return strcmp(word, "--check") == 0 ? check(stage, &settings) : stage->command(&settings, argc, argv);
+    }
+    return run(stage, &settings);
+}
+
+char *stage_share_path(const struct settings *settings, const char *name)
+{
+    char directory[4096] = ".";
+    char *path = NULL;
+    ssize_t n;
+    char *slash;
+
+    if (*settings->share_dir) {
+        n = asprintf(&path, "%s/%s", settings->share_dir, name);
+    } else {
+        n = readlink("/proc/self/exe", directory, sizeof(directory) - 1);
+        directory[n > 0 ? n : 1] = '\0';
+        slash = strrchr(directory, '/');
+        if (slash) {
+            *slash = '\0';
+        }
+        n = asprintf(&path, "%s/../share/filmyfly/%s", directory, name);
+    }
+    if (n < 0) {
+        abort();
+    }
+    return path;
+}

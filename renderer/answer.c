@@ -1,0 +1,114 @@
+#include "answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "etag.h"
+
+#define GZIP_LEAST 200 /* bytes; what is shorter gains nothing */
+
+struct answer_writer {
+    struct gzip *gzip; /* NULL: pages are not compressed here */
+    char shared[FRESH_NEVER][40]; /* CDN-Cache-Control by freshness */
+    char etag[ETAG_SIZE];
+    char retry_after[24];
+};
+
+struct answer_writer *answer_writer_new(const struct settings *settings)
+{
+    struct answer_writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        abort();
+    if (settings->gzip_level > 0)
+        writer->gzip = gzip_new((int)settings->gzip_level, settings->body_max);
+    const uint64_t seconds[] = {
+        [FRESH_PAGE] = settings->page_ttl / SECOND, [FRESH_API] = settings->api_ttl / SECOND, [FRESH_SHORT] = 60};
+    for (size_t i = 0; i < FRESH_NEVER; i++)
+        snprintf(writer->shared[i], sizeof writer->shared[i], "max-age=%llu", (unsigned long long)seconds[i]);
+    return writer;
+}
+
+void answer_writer_free(struct answer_writer **writer)
+{
+    if (!*writer)
+        return;
+    gzip_free(&(*writer)->gzip);
+    free(*writer);
+    *writer = NULL;
+}
+
+static struct str content_type(enum route_form form)
+{
+    switch (form) {
+    case FORM_HTML:
+        return STR("text/html; charset=utf-8");
+    case FORM_JSON:
+        return STR("application/json");
+    case FORM_TEXT:
+        break;
+    }
+    return STR("text/plain; charset=utf-8");
+}
+
+/* What browsers may do: keep a page for 30 days, but ask each time; show the kept one while or if that fails. */
+static struct str browser_policy(const struct answer *answer)
+{
+    if (answer->fresh == FRESH_NEVER)
+        return STR("no-store");
+    return answer->status == 200 ? STR("max-age=0, stale-while-revalidate=60, stale-if-error=2592000") : STR("max-age=0");
+}
+
+static void write_body(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes,
+                       struct message *message, zmq_msg_t *body)
+{
+    struct headers *headers = &message->headers;
+    headers_add(headers, STR("content-type"), content_type(answer->form));
+    if (wishes->gzip && writer->gzip && answer->body.n >= GZIP_LEAST && gzip_pack(writer->gzip, answer->body, body)) {
+        headers_add(headers, STR("content-encoding"), STR("gzip"));
+        return;
+    }
+    if (zmq_msg_init_size(body, answer->body.n) != 0) {
+        zmq_msg_init(body);
+        return;
+    }
+    if (answer->body.n)
+        memcpy(zmq_msg_data(body), answer->body.p, answer->body.n);
+}
+
+void answer_write(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes, struct message *message,
+                  zmq_msg_t *body)
+{
+    message->type = MESSAGE_RESPONSE;
+    message->status = answer->status;
+    message->tags.n = 0;
+    if (answer->tags) {
+        message->tags.n = answer->tags->n;
+        memcpy(message->tags.item, answer->tags->item, answer->tags->n * sizeof *answer->tags->item);
+    }
+    struct headers *headers = &message->headers;
+    headers->n = 0;
+    headers_add(headers, STR("cache-control"), browser_policy(answer));
+    if (answer->fresh != FRESH_NEVER) {
+        headers_add(headers, STR("cdn-cache-control"), str_of(writer->shared[answer->fresh]));
+        headers_add(headers, STR("vary"), STR("accept-encoding"));
+    }
+    if (answer->location.p)
+        headers_add(headers, STR("location"), answer->location);
+    if (answer->allow.p)
+        headers_add(headers, STR("allow"), answer->allow);
+    if (answer->retry_after) {
+        int n = snprintf(writer->retry_after, sizeof writer->retry_after, "%llu", (unsigned long long)answer->retry_after);
+        headers_add(headers, STR("retry-after"), (struct str){writer->retry_after, (uint32_t)n});
+    }
+    if (answer->status == 200 && answer->fresh != FRESH_NEVER) {
+        struct str etag = etag_of(answer->body, writer->etag);
+        headers_add(headers, STR("etag"), etag);
+        if (wishes->if_none_match.p && etag_listed(wishes->if_none_match, etag)) {
+            message->status = 304;
+            zmq_msg_init(body);
+            return;
+        }
+    }
+    write_body(writer, answer, wishes, message, body);
+}
