@@ -1,5 +1,6 @@
 /*
- * filmyfly-cacher: stands between gateways and renderers. Requests for the same page that is on its way wait for one answer.
+ * filmyfly-cacher: stands between gateways and renderers. Requests for the same page that is on its way wait for one
+ * answer.
  */
 #include <czmq.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static int on_gateway(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     struct cacher *cacher = arg;
     serve_turn(cacher->serve);
     upstream_turn(cacher->renderers);
+    serve_flush(cacher->serve);
     return 0;
 }
 
@@ -38,6 +40,7 @@ static int on_renderer(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     (void)loop, (void)item;
     struct cacher *cacher = arg;
     upstream_turn(cacher->renderers);
+    serve_flush(cacher->serve);
     return 0;
 }
 
@@ -69,7 +72,8 @@ static bool set_up(struct cacher *cacher, const struct settings *settings, char 
         .takes = MESSAGE_REQUEST,
         .settings = settings,
         .claim = cacher->claim,
-        /* It does no work of its own: those who wait for a page cost it little, and they should all be here to share it. */
+        /* It does no work of its own: those who wait for a page cost it little, and they should all be here to share
+           it. */
         .credit = (uint32_t)settings->queue,
         .most = (uint32_t)settings->queue * 4,
         .on_request = on_request,
@@ -93,7 +97,7 @@ static int run(const struct settings *settings)
     int status = EXIT_FAILURE;
     if (set_up(&cacher, settings, error, sizeof(error))) {
         zloop_t *loop = zloop_new();
-        zmq_pollitem_t left = {.socket = serve_socket(cacher.serve), .events = ZMQ_POLLIN};
+        zmq_pollitem_t left = {.fd = serve_fd(cacher.serve), .events = ZMQ_POLLIN};
         zmq_pollitem_t right = {.fd = upstream_fd(cacher.renderers), .events = ZMQ_POLLIN};
         zloop_poller(loop, &left, on_gateway, &cacher);
         zloop_poller(loop, &right, on_renderer, &cacher);

@@ -20,7 +20,7 @@ struct waiter {
     struct buffer request; /* its own request, packed: to compare with Vary, or to ask for it singly */
 };
 
-/* A canonical request on its way (shared), or one visitor's own (one waiter, not in a bucket). */
+/* A request on its way: canonical, for all who wait (shared), or one visitor's own. */
 struct fetch {
     struct fetch *next; /* in its bucket */
     struct fetches *owner;
@@ -35,10 +35,10 @@ struct fetches {
     struct fetch *bucket[BUCKETS];
     struct {
         uint64_t key, until;
-    } singly[SINGLY_KEYS]; /* by key modulo its size: a newer key takes an older's place */
+    } singly[SINGLY_KEYS];                        /* by key modulo its size: a newer key takes an older's place */
     struct message request, first, asked, answer; /* large: kept here rather than on the stack */
     struct counter *started, *joined, *single, *failed;
-    struct log_limit poison_limit;
+    struct log_limit failed_limit;
 };
 
 struct fetches *fetches_new(struct serve *serve, struct upstream *renderers)
@@ -101,11 +101,11 @@ static bool same_page(struct fetches *all, const struct fetch *fetch, const stru
            str_eq(other->scheme, request->scheme) && str_eq(host_of(other), host_of(request));
 }
 
-/* The fetch that is on its way for this page, and where its bucket's chain ends. */
+/* The fetch that is on its way for this page and may be joined. */
 static struct fetch *find_fetch(struct fetches *all, uint64_t key, const struct message *request)
 {
     for (struct fetch *fetch = all->bucket[key % BUCKETS]; fetch; fetch = fetch->next)
-        if (fetch->key == key && same_page(all, fetch, request))
+        if (fetch->shared && fetch->key == key && same_page(all, fetch, request))
             return fetch;
     return NULL;
 }
@@ -163,10 +163,8 @@ static struct fetch *new_fetch(struct fetches *all, uint64_t key, bool shared, s
     fetch->shared = shared;
     fetch->last = &fetch->first;
     add_waiter(fetch, waiter);
-    if (shared) {
-        fetch->next = all->bucket[key % BUCKETS];
-        all->bucket[key % BUCKETS] = fetch;
-    }
+    fetch->next = all->bucket[key % BUCKETS];
+    all->bucket[key % BUCKETS] = fetch;
     return fetch;
 }
 
@@ -190,8 +188,8 @@ static void start(struct fetches *all, uint64_t key, bool shared, struct waiter 
         judge_canonical(request, &all->asked);
         request = &all->asked;
     }
-    upstream_send(all->renderers, request, body, upstream_key(key, request->method), is_safe(request->method), on_answer,
-                  fetch);
+    upstream_send(all->renderers, request, body, upstream_key(key, request->method), is_safe(request->method),
+                  on_answer, fetch);
 }
 
 void fetches_request(struct fetches *all, struct ticket *ticket, const struct message *request, zmq_msg_t *body)
@@ -213,14 +211,15 @@ void fetches_request(struct fetches *all, struct ticket *ticket, const struct me
     start(all, key, shared, waiter, &all->request, body);
 }
 
-/* Answers one who waited with a copy of the answer, or with 304. */
-static void give(struct fetches *all, struct waiter *waiter, const struct message *answer, zmq_msg_t *body)
+/* Answers one who waited, and whose request this is, with a copy of the answer, or with 304. */
+static void give(struct fetches *all, struct waiter *waiter, const struct message *request,
+                 const struct message *answer, zmq_msg_t *body)
 {
     struct message *mine = &all->answer;
     zmq_msg_t copy;
     message_copy(mine, answer);
     zmq_msg_init(&copy);
-    if (answer->type == MESSAGE_RESPONSE && judge_not_modified(answer, &all->request.headers))
+    if (answer->type == MESSAGE_RESPONSE && judge_not_modified(answer, request))
         mine->status = 304;
     else
         zmq_msg_copy(&copy, body);
@@ -229,7 +228,8 @@ static void give(struct fetches *all, struct waiter *waiter, const struct messag
     free_waiter(waiter);
 }
 
-/* The answer is not for this one: it is asked for by itself. What was wrong with the time of another may be right for this one. */
+/* The answer is not for this one: it is asked for by itself. What was wrong with the time of another may be right for
+ * this one. */
 static void ask_again(struct fetches *all, struct waiter *waiter, uint64_t key, bool shared)
 {
     struct message *request = &all->request;
@@ -241,43 +241,54 @@ static void ask_again(struct fetches *all, struct waiter *waiter, uint64_t key, 
         start(all, key, shared, waiter, request, NULL);
 }
 
+static void log_failure(struct fetches *all, const struct message *request, const struct message *answer)
+{
+    bool failed = answer->type == MESSAGE_FAILED; /* BUSY has no fields of this kind */
+    count(all->failed, 1);
+    log_limited(&all->failed_limit, LOG_LEVEL_WARNING,
+                STR_FMT " " STR_FMT " (trace " STR_FMT "): %s " STR_FMT ", " STR_FMT, STR_ARG(request->method),
+                STR_ARG(request->target), STR_ARG(request->trace), message_name(answer->type),
+                STR_ARG(failed ? answer->cause : STR("")), STR_ARG(failed ? answer->text : STR("no room")));
+}
+
+/* Nobody answered within the time of the first, which is not that of those who came after it. */
+static bool is_out_of_time(const struct fetch *fetch, const struct message *answer, uint64_t now)
+{
+    if (answer->type != MESSAGE_FAILED || ticket_deadline(fetch->first->ticket) > now + WORTH_ASKING)
+        return false;
+    enum cause cause = cause_of(answer->cause);
+    return cause == CAUSE_DEADLINE || cause == CAUSE_UNAVAILABLE;
+}
+
+/* Those who joined are answered, or asked for anew, before the first: they are held against what was asked for it. */
 static void on_answer(void *user, const struct message *answer, zmq_msg_t *body)
 {
     struct fetch *fetch = user;
     struct fetches *all = fetch->owner;
-    struct message *request = &all->request;
+    struct message *request = &all->request, *first = &all->first;
+    uint64_t now = clock_now();
     bool response = answer->type == MESSAGE_RESPONSE;
     bool for_all = !response || judge_is_shared(answer);
-    bool late = answer->type == MESSAGE_FAILED && cause_of(answer->cause) == CAUSE_DEADLINE;
-    if (fetch->shared)
-        take_out(all, fetch);
+    bool late = is_out_of_time(fetch, answer, now);
+    take_out(all, fetch);
     if (fetch->shared && !for_all)
         remember_singly(all, fetch->key);
+    message_unpack(fetch->first->request.p, fetch->first->request.n, first);
+    if (!response)
+        log_failure(all, first, answer);
 
-    bool first = true;
-    for (struct waiter *waiter = fetch->first, *next; waiter; waiter = next, first = false) {
+    for (struct waiter *waiter = fetch->first->next, *next; waiter; waiter = next) {
         next = waiter->next;
         message_unpack(waiter->request.p, waiter->request.n, request);
-        if (first) {
-            /* What was asked: the others are held against it, so its owner is answered last. */
-            message_copy(&all->first, request);
-            if (!response) {
-                count(all->failed, 1);
-                log_limited(&all->poison_limit, LOG_LEVEL_WARNING,
-                            STR_FMT " " STR_FMT " (trace " STR_FMT "): %s " STR_FMT ", " STR_FMT,
-                            STR_ARG(request->method), STR_ARG(request->target), STR_ARG(request->trace),
-                            message_name(answer->type), STR_ARG(answer->cause), STR_ARG(answer->text));
-            }
-            continue;
-        }
-        if (late && ticket_deadline(waiter->ticket) > clock_now() + WORTH_ASKING)
+        if (late && ticket_deadline(waiter->ticket) > now + WORTH_ASKING) {
             ask_again(all, waiter, fetch->key, true);
-        else if (response && (!for_all || !judge_fits(answer, &all->first.headers, &request->headers)))
+        } else if (response && (!for_all || !judge_fits(answer, &first->headers, &request->headers))) {
+            remember_singly(all, fetch->key);
             ask_again(all, waiter, fetch->key, false);
-        else
-            give(all, waiter, answer, body);
+        } else {
+            give(all, waiter, request, answer, body);
+        }
     }
-    message_unpack(fetch->first->request.p, fetch->first->request.n, request);
-    give(all, fetch->first, answer, body);
+    give(all, fetch->first, first, answer, body);
     free(fetch);
 }

@@ -1,7 +1,7 @@
 /*
- * Misses: however many visitors wait for the same page, one renderer is asked once. A fetch is a canonical request on its way and the requests
- * that wait for it; it owns their tickets until it answers them. What turns out not to be for all is asked for singly, and the key
- * is remembered for a while so that its visitors never queue behind each other.
+ * Misses: however many visitors wait for the same page, one renderer is asked once. A fetch is a canonical request on
+ * its way and the requests that wait for it; it owns their tickets until it answers them. What turns out not to be for
+ * all is asked for singly, and the key is remembered for a while so that its visitors never queue behind each other.
  */
 #ifndef FILMYFLY_FETCH_H
 #define FILMYFLY_FETCH_H

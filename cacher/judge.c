@@ -2,7 +2,8 @@
 
 static const struct str accept_encoding = {"accept-encoding", 15};
 
-/* The next element of a comma-separated list (RFC 9110 section 5.6.1), without the white space around it; commas in quoted strings are text. */
+/* The next element of a comma-separated list (RFC 9110 section 5.6.1), without the white space around it; commas in
+ * quoted strings are text. */
 static bool next_element(struct str *rest, struct str *element)
 {
     while (rest->n > 0) {
@@ -50,17 +51,27 @@ static bool has_directive(const struct headers *headers, struct str name)
     return false;
 }
 
+static bool is_read(const struct message *request)
+{
+    return str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
+}
+
 bool judge_may_share(const struct message *request, size_t body_bytes)
 {
-    return (str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"))) && body_bytes == 0 &&
+    return is_read(request) && body_bytes == 0 && request->headers.n < LIMIT_HEADERS &&
            !headers_get(&request->headers, STR("authorization")).p && !headers_get(&request->headers, STR("cookie")).p;
 }
 
 static bool is_left_out(struct str name)
 {
     static const struct str names[] = {
-        {"range", 5},          {"if-match", 8}, {"if-none-match", 13},   {"if-modified-since", 17},
-        {"if-unmodified-since", 19}, {"if-range", 8}, {"accept-encoding", 15},
+        {"range", 5},
+        {"if-match", 8},
+        {"if-none-match", 13},
+        {"if-modified-since", 17},
+        {"if-unmodified-since", 19},
+        {"if-range", 8},
+        {"accept-encoding", 15},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (str_eq_nocase(name, names[i]))
@@ -135,15 +146,15 @@ static struct str opaque_tag(struct str tag)
     return str_starts(tag, STR("W/")) ? (struct str){tag.p + 2, tag.n - 2} : tag;
 }
 
-bool judge_not_modified(const struct message *response, const struct headers *request)
+bool judge_not_modified(const struct message *response, const struct message *request)
 {
     struct str etag = headers_get(&response->headers, STR("etag"));
-    if (response->status != 200 || !etag.p)
+    if (!is_read(request) || response->status != 200 || !etag.p)
         return false;
-    for (uint32_t i = 0; i < request->n; i++) {
-        if (!str_eq_nocase(request->item[i].name, STR("if-none-match")))
+    for (uint32_t i = 0; i < request->headers.n; i++) {
+        if (!str_eq_nocase(request->headers.item[i].name, STR("if-none-match")))
             continue;
-        struct str rest = request->item[i].value, tag;
+        struct str rest = request->headers.item[i].value, tag;
         while (next_element(&rest, &tag))
             if (str_eq(tag, STR("*")) || str_eq(opaque_tag(tag), opaque_tag(etag)))
                 return true;

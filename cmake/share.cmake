@@ -20,11 +20,7 @@ add_custom_command(
 add_custom_target(static-files ALL DEPENDS ${share}/static/manifest.txt)
 
 include(GNUInstallDirs)
-foreach(program gateway cacher renderer dbproxy listen)
-    if(TARGET filmyfly-${program})
-        install(TARGETS filmyfly-${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-    endif()
-endforeach()
+install(TARGETS filmyfly-gateway filmyfly-cacher filmyfly-renderer filmyfly-dbproxy filmyfly-listen)
 set(target_share ${CMAKE_INSTALL_DATADIR}/filmyfly)
 install(DIRECTORY renderer/views/ DESTINATION ${target_share}/views FILES_MATCHING PATTERN *.mustache)
 install(DIRECTORY dbproxy/queries/ DESTINATION ${target_share}/queries FILES_MATCHING PATTERN *.sql)

@@ -427,6 +427,7 @@ static int on_event(zloop_t *loop, zmq_pollitem_t *item, void *argument)
         go_on_connecting(c);
     else if (c->state != AWAY)
         receive(c);
+    c->options.on_read(c->options.user);
     return 0;
 }
 

@@ -43,6 +43,8 @@ struct connection_options {
      * afterwards. was_ready: it had been READY. */
     void (*on_lost)(void *user, struct connection *connection, struct job_list *in_flight, bool was_ready,
                     const char *reason);
+    /* All that had arrived on it has been handed over. */
+    void (*on_read)(void *user);
     void *user;
 };
 

@@ -120,6 +120,7 @@ static void take_requests(struct dbproxy *d)
 {
     serve_turn(d->serve);
     pool_dispatch(d->pool);
+    serve_flush(d->serve);
 }
 
 static int on_readable(zloop_t *loop, zmq_pollitem_t *item, void *argument)
@@ -138,6 +139,7 @@ static int on_tick(zloop_t *loop, int timer, void *argument)
     (void)timer;
     take_requests(d);
     pool_tick(d->pool);
+    serve_flush(d->serve);
     if (stage_leaving)
         serve_leave(d->serve);
     d->left = serve_left(d->serve);
@@ -184,7 +186,7 @@ static bool set_up(struct dbproxy *d, char *error, size_t error_size)
                        error, error_size);
     if (!d->pool)
         return false;
-    zmq_pollitem_t item = {.socket = serve_socket(d->serve), .events = ZMQ_POLLIN};
+    zmq_pollitem_t item = {.fd = serve_fd(d->serve), .events = ZMQ_POLLIN};
     zloop_poller(d->loop, &item, on_readable, d);
     zloop_timer(d->loop, TICK_MS, 0, on_tick, d);
     if (!claim_publish(d->claim)) {

@@ -33,41 +33,52 @@ static bool check_call(const struct statement *s, const struct statement_call *c
     return true;
 }
 
-struct job *job_new(const struct catalogue *catalogue, const struct message *query, char *error, size_t error_size)
+/* Looks up and checks every statement; adds up what the copies of their parameters need. */
+static bool check_query(const struct catalogue *catalogue, const struct message *query,
+                        const struct statement *statement[LIMIT_STATEMENTS], size_t *pointers, size_t *bytes,
+                        char *error, size_t error_size)
 {
-    const struct statement *statement[LIMIT_STATEMENTS];
-    const struct job *none = NULL;
-    size_t parameters = 0, bytes = 0;
-    *error = '\0';
-    if (query->batch.n == 0)
+    *pointers = *bytes = 0;
+    if (query->batch.n == 0) {
         snprintf(error, error_size, "the batch is empty");
+        return false;
+    }
     for (uint32_t i = 0; i < query->batch.n; i++) {
         const struct statement_call *call = &query->batch.item[i];
         char name[LIMIT_NAME + 1];
         statement[i] = catalogue_find(catalogue, call->name);
         if (!statement[i]) {
             snprintf(error, error_size, "there is no statement \"%s\"", printable(call->name, name));
-            return NULL;
+            return false;
         }
         if (!check_call(statement[i], call, error, error_size))
-            return NULL;
-        parameters += call->n;
+            return false;
+        *pointers += call->n * sizeof(char *);
         for (uint32_t p = 0; p < call->n; p++)
-            bytes += call->parameter[p].n + 1;
+            *bytes += call->parameter[p].n + 1;
     }
-    if (*error)
-        return NULL;
+    return true;
+}
 
-    /* One allocation: the batch, the pointers to the parameters, their texts. */
-    size_t head = sizeof(struct job) + query->batch.n * sizeof(none->item[0]);
-    struct job *job = malloc(head + parameters * sizeof(char *) + bytes);
+struct job *job_new(const struct catalogue *catalogue, const struct message *query, char *error, size_t error_size)
+{
+    const struct statement *statement[LIMIT_STATEMENTS] = {NULL};
+    const uint32_t n = query->batch.n;
+    size_t pointers, bytes;
+    if (!check_query(catalogue, query, statement, &pointers, &bytes, error, error_size))
+        return NULL;
+    *error = '\0';
+
+    /* One allocation: the job, the pointers to the parameters, their texts. */
+    size_t head = sizeof(struct job) + n * sizeof(struct job_item);
+    struct job *job = malloc(head + pointers + bytes);
     if (!job)
         return NULL;
-    *job = (struct job){.deadline = query->deadline, .n = query->batch.n};
+    *job = (struct job){.deadline = query->deadline, .n = n};
     printable(query->trace, job->trace);
     const char **parameter = (const char **)((char *)job + head);
-    char *text = (char *)(parameter + parameters);
-    for (uint32_t i = 0; i < job->n; i++) {
+    char *text = (char *)parameter + pointers;
+    for (uint32_t i = 0; i < n; i++) {
         const struct statement_call *call = &query->batch.item[i];
         job->item[i] = (struct job_item){.statement = statement[i], .parameter = parameter};
         if (statement[i]->writes)
@@ -76,7 +87,7 @@ struct job *job_new(const struct catalogue *catalogue, const struct message *que
             job->lane = LANE_LONG;
         for (uint32_t p = 0; p < call->n; p++) {
             *parameter++ = call->parameter[p].p ? text : NULL;
-            if (call->parameter[p].n)
+            if (call->parameter[p].p)
                 memcpy(text, call->parameter[p].p, call->parameter[p].n);
             text += call->parameter[p].n;
             *text++ = '\0';

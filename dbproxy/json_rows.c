@@ -196,7 +196,7 @@ static bool read_list(json_t *value, const struct field *field, json_t **result,
     *result = json_array();
     json_array_foreach(value, i, entry)
     {
-        json_t *text;
+        json_t *text = NULL;
         if (!read_line(entry, field->name, field->each, &text, reason))
             return false;
         if (text)

@@ -209,8 +209,7 @@ static bool load_movies(struct load *load, long *loaded)
 static bool find_movies(struct load *load, bool *skip)
 {
     PGresult *result;
-    if (!run(load, "the catalogue cannot be read: run filmyfly-dbproxy once, which makes it", load_sql_any_movies,
-             &result))
+    if (!run(load, "the catalogue cannot be read (filmyfly-dbproxy --migrate makes it)", load_sql_any_movies, &result))
         return false;
     *skip = strcmp(PQgetvalue(result, 0, 0), "t") == 0;
     PQclear(result);

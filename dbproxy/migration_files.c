@@ -55,10 +55,23 @@ static bool read_one(const char *directory, const char *name, struct migration_f
     return good;
 }
 
+static bool read_all(const char *directory, struct dirent **entries, int n, struct migration_files *files, char *error,
+                     size_t error_size)
+{
+    files->item = calloc((size_t)n + 1, sizeof(*files->item));
+    if (!files->item) {
+        snprintf(error, error_size, "out of memory");
+        return false;
+    }
+    for (int i = 0; i < n; i++)
+        if (!read_one(directory, entries[i]->d_name, &files->item[files->n++], error, error_size))
+            return false;
+    return true;
+}
+
 bool migration_files_read(const char *directory, struct migration_files *files, char *error, size_t error_size)
 {
     struct dirent **entries;
-    bool good = true;
     *files = (struct migration_files){.n = 0};
     int n = scandir(directory, &entries, is_sql, by_bytes);
     if (n < 0) {
@@ -66,16 +79,9 @@ bool migration_files_read(const char *directory, struct migration_files *files, 
                  directory, strerror(errno));
         return false;
     }
-    files->item = calloc((size_t)n + 1, sizeof(*files->item));
-    if (!files->item) {
-        snprintf(error, error_size, "out of memory");
-        good = false;
-    }
-    for (int i = 0; i < n; i++) {
-        if (good)
-            good = read_one(directory, entries[i]->d_name, &files->item[files->n++], error, error_size);
+    bool good = read_all(directory, entries, n, files, error, error_size);
+    for (int i = 0; i < n; i++)
         free(entries[i]);
-    }
     free(entries);
     if (!good)
         migration_files_release(files);

@@ -91,8 +91,9 @@ static bool fits_float(struct str value)
     /* strtod also reads blanks, hexadecimal, "nan" and "infinity". */
     if (strlen(text) != value.n || strspn(text, "0123456789+-.eE") != value.n)
         return false;
+    errno = 0;
     double number = strtod(text, &end);
-    return *end == '\0' && isfinite(number) && (number == 0 || isnormal(number));
+    return errno == 0 && *end == '\0' && isfinite(number);
 }
 
 /* YYYY-MM-DD of the Gregorian calendar, years 1 to 9999. */

@@ -40,6 +40,7 @@ struct pool {
 
 static void on_ready(void *user, struct connection *connection);
 static void on_done(void *user, struct connection *connection, struct job *job);
+static void on_read(void *user);
 static void on_lost(void *user, struct connection *connection, struct job_list *in_flight, bool was_ready,
                     const char *reason);
 
@@ -90,6 +91,7 @@ static bool make_connections(struct pool *pool)
                 .on_ready = on_ready,
                 .on_done = on_done,
                 .on_lost = on_lost,
+                .on_read = on_read,
                 .user = pool,
             });
             if (!pool->connection[at])
@@ -282,6 +284,12 @@ static void on_done(void *user, struct connection *connection, struct job *job)
         job_free(&job);
     }
     pool_dispatch(pool);
+}
+
+static void on_read(void *user)
+{
+    struct pool *pool = user;
+    serve_flush(pool->options.serve);
 }
 
 static void on_ready(void *user, struct connection *connection)

@@ -11,25 +11,24 @@
 static char *read_text(const char *directory, const char *name, char *error, size_t error_size)
 {
     char path[4096];
+    const char *wrong = NULL;
     snprintf(path, sizeof(path), "%s/%s", directory, name);
     FILE *file = fopen(path, "re");
-    char *text = file ? malloc(STATEMENT_BYTES + 1) : NULL;
-    size_t n = text ? fread(text, 1, STATEMENT_BYTES + 1, file) : 0;
-    if (!text || ferror(file))
-        snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(errno));
+    char *text = calloc(1, STATEMENT_BYTES + 2);
+    size_t n = file && text ? fread(text, 1, STATEMENT_BYTES + 1, file) : 0;
+    if (!file || !text || ferror(file))
+        wrong = strerror(errno);
     else if (n > STATEMENT_BYTES)
-        snprintf(error, error_size, "%s: longer than %d bytes", path, STATEMENT_BYTES);
+        wrong = "it is longer than 65536 bytes";
     else if (memchr(text, '\0', n))
-        snprintf(error, error_size, "%s: holds a NUL byte", path);
-    else
-        error = NULL;
+        wrong = "it holds a NUL byte";
     if (file)
         fclose(file);
-    if (error) {
+    if (wrong) {
+        snprintf(error, error_size, "%s cannot be read: %s", path, wrong);
         free(text);
         return NULL;
     }
-    text[n] = '\0';
     return text;
 }
 
@@ -73,10 +72,13 @@ static bool load_files(struct catalogue *catalogue, const char *directory, struc
     }
     for (int i = 0; i < n; i++) {
         struct statement *s = &catalogue->item[catalogue->n++];
-        char *file = strdup(entries[i]->d_name);
-        s->file = file;
+        s->file = strdup(entries[i]->d_name);
+        if (!s->file) {
+            snprintf(error, error_size, "out of memory");
+            return false;
+        }
         char *text = read_text(directory, entries[i]->d_name, error, error_size);
-        if (!file || !text || !statement_parse(s, file, text, error, error_size))
+        if (!text || !statement_parse(s, s->file, text, error, error_size))
             return false;
     }
     return put_in_order(catalogue, error, error_size);
@@ -118,11 +120,11 @@ void catalogue_free(struct catalogue **slot)
 
 const struct statement *catalogue_find(const struct catalogue *catalogue, struct str name)
 {
-    uint32_t low = 0, high = catalogue->n;
+    uint32_t low = 0, high = name.p ? catalogue->n : 0;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
         const struct statement *s = &catalogue->item[middle];
-        struct str its = str_of(s->name);
+        struct str its = {s->name, (uint32_t)strlen(s->name)};
         uint32_t n = its.n < name.n ? its.n : name.n;
         int order = memcmp(name.p, its.p, n);
         if (order == 0)

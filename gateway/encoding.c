@@ -11,7 +11,8 @@ struct gunzip {
     z_stream stream;
 };
 
-/* True when the parameters of an Accept-Encoding item (what follows the coding) are a weight of zero: "q=0", "q=0.000". */
+/* True when the parameters of an Accept-Encoding item (what follows the coding) are a weight of zero: "q=0", "q=0.000".
+ */
 static bool weight_is_zero(struct str parameters)
 {
     for (uint32_t i = 0; i + 1 < parameters.n; i++) {
@@ -67,7 +68,8 @@ void gunzip_free(struct gunzip **gunzip)
     }
 }
 
-/* The length that the member says of itself, held against what deflate can do at all (1032 to 1) and the limit. It is only a first guess. */
+/* The length that the member says of itself, held against what deflate can do at all (1032 to 1) and the limit. It is
+ * only a first guess. */
 static size_t guess_size(const unsigned char *bytes, size_t n, size_t limit)
 {
     const unsigned char *tail = bytes + n - 4;

@@ -13,7 +13,8 @@
 #define INFLATED_TIMES 8 /* a body may be so many times FILMYFLY_BODY_MAX when its gzip is undone */
 
 /*
- * QUEUED: linked into the loop's queue. SENT: the upstream has it under id. OVER: an answer was given; only the memory is left.
+ * QUEUED: linked into the loop's queue. SENT: the upstream has it under id. OVER: an answer was given; only the memory
+ * is left.
  */
 enum exchange_state { EXCHANGE_QUEUED, EXCHANGE_SENT, EXCHANGE_OVER };
 

@@ -1,6 +1,6 @@
 /*
- * The rules of HTTP field lines that do not depend on what a field means: what a token is, which fields belong to one connection only,
- * membership in a comma-separated list. Pure; owns nothing.
+ * The rules of HTTP field lines that do not depend on what a field means: what a token is, which fields belong to one
+ * connection only, membership in a comma-separated list. Pure; owns nothing.
  */
 #ifndef FILMYFLY_GATEWAY_FIELDS_H
 #define FILMYFLY_GATEWAY_FIELDS_H
@@ -13,7 +13,8 @@ bool field_is_token(struct str s);
 /* True when a value holds no byte that would end the line it stands in: CR, LF, NUL (RFC 9110 section 5.5). */
 bool field_value_is_safe(struct str value);
 
-/* Fields of this connection, never passed on (RFC 9110 section 7.6.1), and those that only describe the framing of HTTP/1.1. */
+/* Fields of this connection, never passed on (RFC 9110 section 7.6.1), and those that only describe the framing of
+ * HTTP/1.1. */
 bool field_is_hop_by_hop(struct str name);
 
 /* Is the word, its case ignored, an item of the comma-separated list? */

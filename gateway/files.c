@@ -92,7 +92,9 @@ static bool read_file(const char *directory, struct file *file, char *error, siz
         return false;
     }
     unsigned char *fitting = realloc(file->bytes, file->n ? file->n : 1);
-    file->bytes = fitting ? fitting : file->bytes;
+    if (fitting) {
+        file->bytes = fitting;
+    }
     return true;
 }
 
@@ -114,7 +116,7 @@ static bool load_file(const char *directory, struct file *file, char *error, siz
             compress = TYPES[i].compress;
         }
     }
-    snprintf(file->etag, sizeof(file->etag), "W/\"%s\"", file->name);
+    stpcpy(stpcpy(stpcpy(file->etag, "W/\""), file->name), "\""); /* the name is shorter by more than these */
     if (compress) {
         compress_file(file);
     }

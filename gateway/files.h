@@ -1,6 +1,6 @@
 /*
- * Static files under their fingerprinted names, as the build's manifest.txt lists them, held in memory: a request for one never touches the disk.
- * What a browser has under such a name never changes, so it may keep it for good.
+ * Static files under their fingerprinted names, as the build's manifest.txt lists them, held in memory: a request for
+ * one never touches the disk. What a browser has under such a name never changes, so it may keep it for good.
  */
 #ifndef FILMYFLY_GATEWAY_FILES_H
 #define FILMYFLY_GATEWAY_FILES_H
@@ -13,8 +13,8 @@
 struct files;
 
 /*
- * Loads the files that <directory>/manifest.txt names ("site.css site.3f2a9c01.css" a line). NULL with one sentence in error when it is
- * not readable, lists more than 256 files, or a file is missing or longer than 8 MB.
+ * Loads the files that <directory>/manifest.txt names ("site.css site.3f2a9c01.css" a line). NULL with one sentence in
+ * error when it is not readable, lists more than 256 files, or a file is missing or longer than 8 MB.
  */
 struct files *files_load(const char *directory, char *error, size_t error_size);
 void files_free(struct files **files);
@@ -23,8 +23,8 @@ void files_free(struct files **files);
 const char *files_name(const struct files *files, const char *plain_name);
 
 /*
- * Answers when the target is a file's (/static/…, /favicon.ico, /favicon.svg), with 404 for unknown names and 405 for methods other than GET
- * and HEAD; false when the target is another's.
+ * Answers when the target is a file's (/static/…, /favicon.ico, /favicon.svg), with 404 for unknown names and 405 for
+ * methods other than GET and HEAD; false when the target is another's.
  */
 bool files_answer(const struct files *files, h2o_req_t *req);
 

@@ -1,5 +1,6 @@
 /*
- * The gateway: HTTP on one side, the pipeline on the other. This file sets up and takes down; the work is done by the loops.
+ * The gateway: HTTP on one side, the pipeline on the other. This file sets up and takes down; the work is done by the
+ * loops.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,8 +21,8 @@
 #include "stage.h"
 #include "tls.h"
 
-#define LOOK_EVERY    (50 * MILLISECOND) /* at signals and files; a signal also wakes at once */
-#define LEAVE_MARGIN  (2 * SECOND)
+#define LOOK_EVERY        (50 * MILLISECOND) /* at signals and files; a signal also wakes at once */
+#define LEAVE_MARGIN      (2 * SECOND)
 #define SPARE_DESCRIPTORS 256 /* for everything that is no connection */
 
 static struct files *load_files(const struct settings *settings)
@@ -82,7 +83,8 @@ static void raise_descriptor_limit(const struct settings *settings, unsigned loo
         limit.rlim_cur = before;
     }
     if (limit.rlim_cur < needed) {
-        log_warning("%u loops with FILMYFLY_CONNECTIONS=%" PRIu64 " need %ju descriptors and only %ju are allowed; raise "
+        log_warning("%u loops with FILMYFLY_CONNECTIONS=%" PRIu64
+                    " need %ju descriptors and only %ju are allowed; raise "
                     "the limit (nofile) or lower the setting",
                     loops, settings->connections, (uintmax_t)needed, (uintmax_t)limit.rlim_cur);
     }

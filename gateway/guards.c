@@ -55,14 +55,16 @@ EXPORTED ssize_t h2o_http2_decode_frame(void *frame, const uint8_t *src, size_t 
     ssize_t used = library_decode_frame(frame, src, len, settings, error);
     struct frame *decoded = frame;
     if (used > 0 && decoded->type > TYPE_CONTINUATION) {
-        /* Frames of unknown types must be ignored (RFC 9113 section 5.5). The library does, but writes a line to standard error for each: a peer could
-         * fill the log or block the loop. An acknowledged SETTINGS does nothing either. */
+        /* Frames of unknown types must be ignored (RFC 9113 section 5.5). The library does, but writes a line to
+         * standard error for each: a peer could fill the log or block the loop. An acknowledged SETTINGS does nothing
+         * either. */
         *decoded = (struct frame){.type = TYPE_SETTINGS, .flags = FLAG_ACK, .payload = decoded->payload};
     }
     return used;
 }
 
-/* Reads an integer with a prefix of that many bits (RFC 7541 section 5.1); false when it is cut short or beyond what a block can hold. */
+/* Reads an integer with a prefix of that many bits (RFC 7541 section 5.1); false when it is cut short or beyond what a
+ * block can hold. */
 static bool read_integer(const uint8_t **p, const uint8_t *end, unsigned bits, size_t *value)
 {
     if (*p == end) {
@@ -153,7 +155,7 @@ static int answer_nothing(h2o_handler_t *self, h2o_req_t *req)
 bool guards_prove(char *error, size_t error_size)
 {
     static const char request[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-                                  "\0\0\0\4\0\0\0\0\0"               /* SETTINGS */
+                                  "\0\0\0\4\0\0\0\0\0"              /* SETTINGS */
                                   "\0\0\3\1\5\0\0\0\1\x82\x84\x86"; /* HEADERS: GET / http */
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {

@@ -1,10 +1,10 @@
 /*
- * Two functions of libh2o 2.2.5 that this program defines itself, in front of the library's: the library calls them through its procedure linkage
- * table, so the program's come first. They refuse what the library would do without a limit:
- *   CONTINUATION frames: a flood of empty ones is unbounded, and one after the last GOAWAY is an endless loop. What fits no frame of 16 KB is no
- *   request of ours.
- *   Header lists of more than GUARD_FIELDS fields: the library decodes thousands out of a few bytes each.
- * They also keep trailers from becoming headers, and unknown frames from being written about on standard error.
+ * Two functions of libh2o 2.2.5 that this program defines itself, in front of the library's: the library calls them
+ * through its procedure linkage table, so the program's come first. They refuse what the library would do without a
+ * limit: CONTINUATION frames: a flood of empty ones is unbounded, and one after the last GOAWAY is an endless loop.
+ * What fits no frame of 16 KB is no request of ours. Header lists of more than GUARD_FIELDS fields: the library decodes
+ * thousands out of a few bytes each. They also keep trailers from becoming headers, and unknown frames from being
+ * written about on standard error.
  */
 #ifndef FILMYFLY_GATEWAY_GUARDS_H
 #define FILMYFLY_GATEWAY_GUARDS_H
@@ -15,8 +15,8 @@
 #define GUARD_FIELDS 104 /* 100 header lines, as for HTTP/1.1, and four pseudo-headers */
 
 /*
- * Sends one HTTP/2 request through the library and watches it pass both guards. False with one sentence when it does not: then the program was
- * linked without exporting its symbols. Call once, before any loop runs.
+ * Sends one HTTP/2 request through the library and watches it pass both guards. False with one sentence when it does
+ * not: then the program was linked without exporting its symbols. Call once, before any loop runs.
  */
 bool guards_prove(char *error, size_t error_size);
 

@@ -35,7 +35,7 @@ bool listener_split_address(const char *address, char *host, size_t host_size, c
     }
     memcpy(host, address, n);
     host[n] = '\0';
-    strcpy(port, colon + 1);
+    snprintf(port, port_size, "%s", colon + 1);
     return true;
 }
 
@@ -71,8 +71,8 @@ static bool take_handed(struct listeners *listeners, unsigned n, const char *nam
         bool https = length == 5 && strncmp(names, "https", length) == 0;
         if (!http && !https) {
             snprintf(error, error_size,
-                     "Descriptor %d was handed over under the name \"%.*s\" (LISTEN_FDNAMES); expected http or https.", fd,
-                     (int)(length < 64 ? length : 64), names);
+                     "Descriptor %d was handed over under the name \"%.*s\" (LISTEN_FDNAMES); expected http or https.",
+                     fd, (int)(length < 64 ? length : 64), names);
             return false;
         }
         if (!is_listening(fd) || !set_flags(fd)) {
@@ -80,7 +80,8 @@ static bool take_handed(struct listeners *listeners, unsigned n, const char *nam
             return false;
         }
         if (!(http ? add(listeners->http, &listeners->n_http, fd) : add(listeners->https, &listeners->n_https, fd))) {
-            snprintf(error, error_size, "More than %d sockets of one kind were handed over (LISTEN_FDS).", LISTENERS_MAX);
+            snprintf(error, error_size, "More than %d sockets of one kind were handed over (LISTEN_FDS).",
+                     LISTENERS_MAX);
             return false;
         }
         names += length + (names[length] == ':');
@@ -141,13 +142,14 @@ static bool open_address(const char *variable, const char *text, unsigned loops,
         return true;
     }
     if (!listener_split_address(text, host, sizeof(host), port, sizeof(port))) {
-        snprintf(error, error_size, "%s is \"%s\"; expected ADDRESS:PORT, such as 127.0.0.1:8080 or [::]:443.", variable,
-                 text);
+        snprintf(error, error_size, "%s is \"%s\"; expected ADDRESS:PORT, such as 127.0.0.1:8080 or [::]:443.",
+                 variable, text);
         return false;
     }
     int result = getaddrinfo(*host ? host : NULL, port, &hints, &info);
     if (result != 0) {
-        snprintf(error, error_size, "%s is \"%s\", which is no address here: %s.", variable, text, gai_strerror(result));
+        snprintf(error, error_size, "%s is \"%s\", which is no address here: %s.", variable, text,
+                 gai_strerror(result));
         return false;
     }
     for (unsigned i = 0; i < loops && !what; i++) {
@@ -173,8 +175,8 @@ bool listeners_open(struct listeners *listeners, const struct settings *settings
     *listeners = (struct listeners){0};
     if (pid && fds && strtol(pid, NULL, 10) == (long)getpid()) {
         unsigned long n = strtoul(fds, NULL, 10);
-        done = take_handed(listeners, n < 2 * LISTENERS_MAX + 1 ? (unsigned)n : 2 * LISTENERS_MAX + 1, names ? names : "",
-                           error, error_size);
+        done = take_handed(listeners, n < 2 * LISTENERS_MAX + 1 ? (unsigned)n : 2 * LISTENERS_MAX + 1,
+                           names ? names : "", error, error_size);
     } else {
         done = open_address("FILMYFLY_HTTP", settings->http, loops, listeners->http, &listeners->n_http, error,
                             error_size) &&

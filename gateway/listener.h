@@ -1,6 +1,7 @@
 /*
- * The listening sockets: handed over by a holder as systemd does (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES with the names "http" and "https"), so that
- * they stay open while the gateway restarts; or opened here, one for each loop and address, with SO_REUSEPORT.
+ * The listening sockets: handed over by a holder as systemd does (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES with the names
+ * "http" and "https"), so that they stay open while the gateway restarts; or opened here, one for each loop and
+ * address, with SO_REUSEPORT.
  */
 #ifndef FILMYFLY_GATEWAY_LISTENER_H
 #define FILMYFLY_GATEWAY_LISTENER_H
@@ -13,7 +14,8 @@
 #define LISTENERS_MAX 64 /* of each kind; also the most loops */
 
 struct listeners {
-    int http[LISTENERS_MAX], https[LISTENERS_MAX]; /* descriptors, non-blocking; each belongs to the loop that serves it */
+    int http[LISTENERS_MAX],
+        https[LISTENERS_MAX]; /* descriptors, non-blocking; each belongs to the loop that serves it */
     unsigned n_http, n_https;
     bool handed; /* others hold them too: what waits in their queues is not lost when we close */
 };
@@ -25,7 +27,8 @@ bool listeners_open(struct listeners *listeners, const struct settings *settings
 unsigned listeners_loops(const struct listeners *listeners);
 
 /*
- * Splits "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" into host ("" is any) and port. False when it has no such form.
+ * Splits "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" into host ("" is any) and port. False when it has no such
+ * form.
  */
 bool listener_split_address(const char *address, char *host, size_t host_size, char *port, size_t port_size);
 

@@ -14,11 +14,10 @@
 #include "reply.h"
 #include "request.h"
 
-#define TICK          (20 * MILLISECOND)
-#define ACCEPT_BATCH  64              /* connections taken from a listener in one turn */
-#define IDLE_GRACE    (1 * SECOND)    /* how long an idle HTTP/1 connection is still listened to when leaving */
-#define CLIENT_WAIT   30000           /* ms that a client may take for a request, or be idle */
-#define WINDOW_AGAIN  (1500 * MILLISECOND)
+#define TICK        (20 * MILLISECOND)
+#define IDLE_GRACE  (1 * SECOND) /* how long an idle HTTP/1 connection is still listened to when leaving */
+#define CLIENT_WAIT 30000        /* ms that a client may take for a request, or be idle */
+#define ASK_AGAIN   (1500 * MILLISECOND)
 
 struct loop *loop_of(const h2o_req_t *req)
 {
@@ -54,80 +53,6 @@ static void on_request_over(h2o_logger_t *self, h2o_req_t *req)
     count(meters.status[status >= 100 && status <= 999 ? status / 100 : 0], 1);
 }
 
-/* Connections. */
-
-static void on_accept(h2o_socket_t *socket, const char *error);
-
-static void start_listener(struct listener *listener)
-{
-    if (listener->socket) {
-        h2o_socket_read_start(listener->socket, on_accept);
-    }
-}
-
-static void stop_listener(struct listener *listener)
-{
-    if (listener->socket) {
-        h2o_socket_read_stop(listener->socket);
-    }
-}
-
-static void on_connection_closed(void *data)
-{
-    struct loop *loop = data;
-    loop->open--;
-    count(meters.connections, (uint64_t)-1);
-    if (loop->full) {
-        loop->full = false;
-        start_listener(&loop->http);
-        start_listener(&loop->https);
-    }
-}
-
-/* Beyond the limit the loop accepts nothing: out of descriptors libh2o would spin. What waits in the kernel's queue gets its turn. */
-static void stop_at_limit(struct loop *loop)
-{
-    static _Thread_local struct log_limit limit;
-    if (loop->open < loop->gateway->settings->connections) {
-        return;
-    }
-    loop->full = true;
-    stop_listener(&loop->http);
-    stop_listener(&loop->https);
-    count(meters.at_limit, 1);
-    log_limited(&limit, LOG_LEVEL_WARNING,
-                "loop %u has %llu open connections, as many as FILMYFLY_CONNECTIONS allows; new ones wait", loop->number,
-                (unsigned long long)loop->open);
-}
-
-/* Takes one connection; false when there is none, or no room. */
-static bool accept_one(struct loop *loop, struct listener *listener)
-{
-    h2o_socket_t *socket = loop->full ? NULL : h2o_evloop_socket_accept(listener->socket);
-    if (!socket) {
-        return false;
-    }
-    loop->open++;
-    count(meters.connections, 1);
-    count(meters.accepted, 1);
-    socket->on_close.cb = on_connection_closed;
-    socket->on_close.data = loop;
-    stop_at_limit(loop);
-    h2o_accept(&listener->accept, socket);
-    return true;
-}
-
-static void on_accept(h2o_socket_t *socket, const char *error)
-{
-    struct loop *loop = socket->data;
-    struct listener *listener = socket == loop->http.socket ? &loop->http : &loop->https;
-    if (error) {
-        return;
-    }
-    for (int i = 0; i < ACCEPT_BATCH && accept_one(loop, listener); i++) {
-    }
-}
-
 /* Set-up. */
 
 static void on_upstream_readable(h2o_socket_t *socket, const char *error)
@@ -160,18 +85,6 @@ static void configure(struct loop *loop)
     h2o_context_init(&loop->context, h2o_evloop_create(), config);
 }
 
-static void set_listener(struct loop *loop, struct listener *listener, int fd, bool handed, SSL_CTX *tls)
-{
-    listener->accept =
-        (h2o_accept_ctx_t){.ctx = &loop->context, .hosts = loop->config.hosts, .ssl_ctx = tls};
-    listener->handed = handed;
-    if (fd >= 0) {
-        listener->socket = h2o_evloop_socket_create(loop->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
-        listener->socket->data = loop;
-        start_listener(listener);
-    }
-}
-
 /* Takes the newest certificate. Connections hold the one they began with. */
 static void take_tls(struct loop *loop)
 {
@@ -179,10 +92,10 @@ static void take_tls(struct loop *loop)
     if (loop->tls_version == atomic_load(&gateway->tls_version)) {
         return;
     }
-    SSL_CTX *old = loop->https.accept.ssl_ctx;
+    SSL_CTX *old = loop->connections.https.accept.ssl_ctx;
     pthread_mutex_lock(&gateway->mutex);
     loop->tls_version = atomic_load(&gateway->tls_version);
-    loop->https.accept.ssl_ctx = gateway->tls;
+    loop->connections.https.accept.ssl_ctx = gateway->tls;
     SSL_CTX_up_ref(gateway->tls);
     pthread_mutex_unlock(&gateway->mutex);
     SSL_CTX_free(old);
@@ -219,67 +132,30 @@ struct loop *loop_new(struct gateway *gateway, unsigned number, int http, int ht
     loop->upstream_socket = h2o_evloop_socket_create(loop->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     loop->upstream_socket->data = loop;
     h2o_socket_read_start(loop->upstream_socket, on_upstream_readable);
-    set_listener(loop, &loop->http, http, handed, NULL);
-    set_listener(loop, &loop->https, https, handed, NULL);
+    struct connections *connections = &loop->connections;
+    connections->limit = gateway->settings->connections;
+    connections_listen(connections, &connections->http, &loop->context, http, handed, NULL);
+    connections_listen(connections, &connections->https, &loop->context, https, handed, NULL);
     take_tls(loop);
     return loop;
 }
 
 /* Leaving. */
 
-static void close_listener(struct loop *loop, struct listener *listener)
-{
-    if (listener->socket) {
-        /* What waits in the queue of a socket that nobody else holds would be reset. */
-        while (!listener->handed && accept_one(loop, listener)) {
-        }
-        h2o_socket_close(listener->socket);
-        listener->socket = NULL;
-    }
-}
-
 /* HTTP/2: GOAWAY, twice. HTTP/1: from now on every answer says that it is the last. */
 static void ask_to_leave(struct loop *loop, uint64_t now)
 {
     loop->shutdown_asked = now;
-    loop->context.http2._graceful_shutdown_timeout.cb = NULL; /* or libh2o would ask only the connections of the first time */
+    /* libh2o asks once; cleared, it asks those that came since too. */
+    loop->context.http2._graceful_shutdown_timeout.cb = NULL;
     h2o_context_request_shutdown(&loop->context);
 }
 
 static void begin_leaving(struct loop *loop, uint64_t now)
 {
-    close_listener(loop, &loop->http);
-    close_listener(loop, &loop->https);
+    connections_stop_listening(&loop->connections);
     loop->leaving_since = now;
     ask_to_leave(loop, now);
-}
-
-static void shut(h2o_req_t *req)
-{
-    shutdown(h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn)), SHUT_RDWR);
-}
-
-/*
- * Ends an HTTP/1 connection that says nothing. Whoever was busy in the last second was told "Connection: close"; for the others the moment between our look
- * and their notice is as short as at any idle timeout.
- */
-static int shut_when_idle(h2o_req_t *req, void *data)
-{
-    (void)data;
-    h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
-    char byte;
-    if (req->version == 0 && socket && socket->input->size == 0 && !h2o_socket_is_writing(socket) &&
-        recv(h2o_socket_get_fd(socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) {
-        shut(req);
-    }
-    return 0;
-}
-
-static int shut_anyway(h2o_req_t *req, void *data)
-{
-    (void)data;
-    shut(req);
-    return 0;
 }
 
 /* True when every connection is done, or was given up on. */
@@ -288,21 +164,19 @@ static bool go_on_leaving(struct loop *loop, uint64_t now)
     struct gateway *gateway = loop->gateway;
     h2o_context_t *context = &loop->context;
 
-    if (loop->open == 0) {
+    if (loop->connections.open == 0) {
         return true;
     }
     if (now - loop->leaving_since >= gateway->leave_limit) {
-        loop->config.http1.callbacks.foreach_request(context, shut_anyway, NULL);
-        loop->config.http2.callbacks.foreach_request(context, shut_anyway, NULL);
-        atomic_fetch_add(&gateway->lost, (unsigned)loop->open);
+        connections_shut_all(&loop->connections);
+        atomic_fetch_add(&gateway->lost, (unsigned)loop->connections.open);
         return true;
     }
     if (now - loop->leaving_since >= IDLE_GRACE) {
-        loop->config.http1.callbacks.foreach_request(context, shut_when_idle, NULL);
+        connections_shut_idle(&loop->connections, context);
     }
     /* Connections whose handshake ended only now have not been asked. */
-    if (now - loop->shutdown_asked >= WINDOW_AGAIN &&
-        !h2o_timeout_is_linked(&context->http2._graceful_shutdown_timeout)) {
+    if (now - loop->shutdown_asked >= ASK_AGAIN && !h2o_timeout_is_linked(&context->http2._graceful_shutdown_timeout)) {
         ask_to_leave(loop, now);
     }
     return false;

@@ -1,9 +1,9 @@
 /*
- * One thread: an event loop of libh2o with its listening sockets, and its own way to the cacher. Loops share nothing that changes but the counters and
- * the state of the process.
+ * One thread: an event loop of libh2o with its listening sockets, and its own way to the cacher. Loops share nothing
+ * that changes but the counters and the state of the process.
  *
- * A turn: libh2o reads and dispatches, each request that needs the cacher only queues itself; then the whole queue is sent, and the answers that are
- * there are taken. So a stream that is reset in the same read never reaches the cacher.
+ * A turn: libh2o reads and dispatches, each request that needs the cacher only queues itself; then the whole queue is
+ * sent, and the answers that are there are taken. So a stream that is reset in the same read never reaches the cacher.
  */
 #ifndef FILMYFLY_GATEWAY_LOOP_H
 #define FILMYFLY_GATEWAY_LOOP_H
@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "connection.h"
 #include "encoding.h"
 #include "files.h"
 #include "messages.h"
@@ -47,14 +48,8 @@ struct loop {
 
     h2o_globalconf_t config;
     h2o_context_t context;
-    struct listener {
-        h2o_socket_t *socket; /* NULL: none, or closed */
-        h2o_accept_ctx_t accept;
-        bool handed; /* somebody else holds it too */
-    } http, https;
+    struct connections connections;
     unsigned tls_version;
-    uint64_t open; /* connections */
-    bool full;     /* the listeners are not read, for open is at its limit */
     uint64_t leaving_since, shutdown_asked; /* 0: not leaving */
 
     struct upstream *upstream;
@@ -66,13 +61,14 @@ struct loop {
 };
 
 /*
- * Takes the descriptors over (-1: none). NULL with one sentence in error. The loop lives to the end of the process: libh2o keeps memory per thread that
- * nobody can give back.
+ * Takes the descriptors over (-1: none). NULL with one sentence in error. The loop lives to the end of the process:
+ * libh2o keeps memory per thread that nobody can give back.
  */
 struct loop *loop_new(struct gateway *gateway, unsigned number, int http, int https, bool handed, char *error,
                       size_t error_size);
 
-/* The thread's function; argument: the loop. Counts itself into gateway->left when every connection is done, and waits for the process's end. */
+/* The thread's function; argument: the loop. Counts itself into gateway->left when every connection is done, and waits
+ * for the process's end. */
 void *loop_run(void *loop);
 
 /* The loop that a request belongs to. */

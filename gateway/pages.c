@@ -21,33 +21,38 @@ static const struct {
 /* Each page twice: as it is, and reloading itself. */
 static char *pages[PAGE_COUNT][2];
 
+/* In the markup of the site's other pages, so that its stylesheet fits. */
 static char *make_page(int status, const char *title, const char *sentence, const char *stylesheet, bool reload)
 {
     char *page = NULL;
-    int n = asprintf(&page,
-                     "<!doctype html>\n"
-                     "<html lang=\"en\">\n"
-                     "<head>\n"
-                     "<meta charset=\"utf-8\">\n"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                     "<meta name=\"robots\" content=\"noindex\">\n"
-                     "%s"
-                     "<title>%s · FilmyFly</title>\n"
-                     "%s%s%s"
-                     "</head>\n"
-                     "<body>\n"
-                     "<header class=\"site-header\"><a class=\"brand\" href=\"/\">FilmyFly</a></header>\n"
-                     "<main id=\"main\" class=\"message\">\n"
-                     "<h1>%s</h1>\n"
-                     "<p>%s%s</p>\n"
-                     "<p><a href=\"/\">Home</a> · <a href=\"/movies\">All movies</a></p>\n"
-                     "<p><small>Status %d</small></p>\n"
-                     "</main>\n"
-                     "</body>\n"
-                     "</html>\n",
-                     reload ? "<meta http-equiv=\"refresh\" content=\"" RELOAD_AFTER "\">\n" : "", title,
-                     *stylesheet ? "<link rel=\"stylesheet\" href=\"/static/" : "", stylesheet, *stylesheet ? "\">\n" : "",
-                     title, sentence, reload ? " This page tries again by itself every few seconds." : "", status);
+    int n =
+        asprintf(&page,
+                 "<!doctype html>\n"
+                 "<html lang=\"en\">\n"
+                 "<head>\n"
+                 "<meta charset=\"utf-8\">\n"
+                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                 "<meta name=\"color-scheme\" content=\"light dark\">\n"
+                 "<meta name=\"robots\" content=\"noindex\">\n"
+                 "%s"
+                 "<title>%s – FilmyFly</title>\n"
+                 "%s%s%s"
+                 "</head>\n"
+                 "<body>\n"
+                 "<header class=\"top\"><div class=\"wide\"><a class=\"brand\" href=\"/\">FilmyFly</a></div></header>\n"
+                 "<main id=\"content\" class=\"wide\">\n"
+                 "<section class=\"notice\">\n"
+                 "<p class=\"code\">%d</p>\n"
+                 "<h1>%s</h1>\n"
+                 "<p class=\"lead\">%s%s</p>\n"
+                 "<p><a class=\"button\" href=\"/\">To the front page</a> <a href=\"/movies\">All movies</a></p>\n"
+                 "</section>\n"
+                 "</main>\n"
+                 "</body>\n"
+                 "</html>\n",
+                 reload ? "<meta http-equiv=\"refresh\" content=\"" RELOAD_AFTER "\">\n" : "", title,
+                 *stylesheet ? "<link rel=\"stylesheet\" href=\"/static/" : "", stylesheet, *stylesheet ? "\">\n" : "",
+                 status, title, sentence, reload ? " This page tries again by itself every few seconds." : "");
     if (n < 0) {
         abort();
     }

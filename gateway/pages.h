@@ -1,6 +1,6 @@
 /*
- * The gateway's own pages: what a visitor sees when nobody behind it answers, or when a request is refused at the border. Made once at the start,
- * complete in themselves but for the site's stylesheet, which the gateway serves too.
+ * The gateway's own pages: what a visitor sees when nobody behind it answers, or when a request is refused at the
+ * border. Made once at the start, complete in themselves but for the site's stylesheet, which the gateway serves too.
  */
 #ifndef FILMYFLY_GATEWAY_PAGES_H
 #define FILMYFLY_GATEWAY_PAGES_H
@@ -15,14 +15,14 @@ struct files;
     X(NOT_FOUND, 404, "Page not found", "There is nothing at this address.")                                           \
     X(METHOD_NOT_ALLOWED, 405, "Not allowed", "This address can only be read.")                                        \
     X(TARGET_TOO_LONG, 414, "Address too long", "The address is longer than 8,192 characters.")                        \
-    X(FIELDS_TOO_LARGE, 431, "Request too large", "The browser sent more header data than is taken here, often because of cookies.") \
+    X(FIELDS_TOO_LARGE, 431, "Request too large",                                                                      \
+      "The browser sent more header data than is taken here, often because of cookies.")                               \
     X(BROKEN, 500, "Something went wrong", "This page could not be made. The fault is ours and has been noted.")       \
     X(NOT_IMPLEMENTED, 501, "Not supported", "This kind of request is not supported.")                                 \
     X(BAD_GATEWAY, 502, "No usable answer", "The part of the site that makes this page gave no usable answer.")        \
     X(UNAVAILABLE, 503, "One moment, please", "The part of the site that makes this page is away for a moment.")       \
     X(BUSY, 503, "Very busy", "More visitors than usual are here right now.")                                          \
-    X(UNKNOWN, 503, "Please send it again",                                                                            \
-      "It is not known whether your change was saved; sending it again is safe.")
+    X(UNKNOWN, 503, "Please send it again", "It is not known whether your change was saved; sending it again is safe.")
 
 enum page {
     PAGE_NONE,
@@ -36,7 +36,8 @@ enum page {
 void pages_make(const struct files *files);
 void pages_free(void);
 
-/* Sends the page, never to be stored. retry_after: seconds, for Retry-After with a 503; 0 leaves it out. Headers that were added before stay. */
+/* Sends the page, never to be stored. retry_after: seconds, for Retry-After with a 503; 0 leaves it out. Headers that
+ * were added before stay. */
 void page_send(h2o_req_t *req, enum page page, unsigned retry_after);
 
 #endif

@@ -122,7 +122,8 @@ static const char *find_fault(const struct message *answer)
     return NULL;
 }
 
-/* Copies the header lines into the request's memory; the plain form of a coded body has other headers than the coded one. */
+/* Copies the header lines into the request's memory; the plain form of a coded body has other headers than the coded
+ * one. */
 static void add_headers(h2o_req_t *req, const struct headers *headers, bool plain)
 {
     struct str connection = connection_of(headers);
@@ -189,7 +190,8 @@ static void answer_response(h2o_req_t *req, const struct message *answer, zmq_ms
     }
     if (fault) {
         count(meters.bad_answers, 1);
-        log_limited(&limit, LOG_LEVEL_ERROR, "request %s: the answer is not sent: %s; the client gets 502", trace, fault);
+        log_limited(&limit, LOG_LEVEL_ERROR, "request %s: the answer is not sent: %s; the client gets 502", trace,
+                    fault);
         page_send(req, PAGE_BAD_GATEWAY, 0);
         return;
     }

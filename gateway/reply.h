@@ -1,6 +1,7 @@
 /*
- * From the protocol's answers to HTTP: RESPONSE becomes the response it is, everything else a page of ours. A body is sent out of the message it
- * arrived in, without a copy; the message is closed when the request ends, however that comes.
+ * From the protocol's answers to HTTP: RESPONSE becomes the response it is, everything else a page of ours. A body is
+ * sent out of the message it arrived in, without a copy; the message is closed when the request ends, however that
+ * comes.
  */
 #ifndef FILMYFLY_GATEWAY_REPLY_H
 #define FILMYFLY_GATEWAY_REPLY_H
@@ -12,8 +13,8 @@
 #include "messages.h"
 
 /*
- * Sends the answer. body may be taken. gunzip: the loop's; inflated_max: bytes that a gzip body may have when it must be sent plain. trace: the
- * request's name, for the log.
+ * Sends the answer. body may be taken. gunzip: the loop's; inflated_max: bytes that a gzip body may have when it must
+ * be sent plain. trace: the request's name, for the log.
  */
 void reply_answer(h2o_req_t *req, const struct message *answer, zmq_msg_t *body, struct gunzip *gunzip,
                   size_t inflated_max, const char *trace);
@@ -22,8 +23,8 @@ void reply_answer(h2o_req_t *req, const struct message *answer, zmq_msg_t *body,
 void reply_header(h2o_req_t *req, const h2o_token_t *name, const char *value);
 
 /*
- * Sends status and body, with the headers that were added. The bytes must live as long as the request. HEAD sends the length only; 204, 304 neither
- * (RFC 9110 section 6.4.1).
+ * Sends status and body, with the headers that were added. The bytes must live as long as the request. HEAD sends the
+ * length only; 204, 304 neither (RFC 9110 section 6.4.1).
  */
 void reply_bytes(h2o_req_t *req, int status, struct str body);
 

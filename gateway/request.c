@@ -42,7 +42,8 @@ struct str request_header(h2o_req_t *req, const h2o_token_t *name)
     return str_of_iovec(value);
 }
 
-/* No byte that ends a line or a word: what stands in a request line is visible characters only (RFC 9112 section 3.2). */
+/* No byte that ends a line or a word: what stands in a request line is visible characters only (RFC 9112 section 3.2).
+ */
 static bool is_visible(struct str s)
 {
     for (uint32_t i = 0; i < s.n; i++) {
@@ -54,7 +55,8 @@ static bool is_visible(struct str s)
     return true;
 }
 
-/* What an authority is made of (RFC 3986 section 3.2), without user information, which has no place in HTTP (RFC 9110 section 4.2.4). */
+/* What an authority is made of (RFC 3986 section 3.2), without user information, which has no place in HTTP (RFC 9110
+ * section 4.2.4). */
 static bool is_authority(struct str s)
 {
     for (uint32_t i = 0; i < s.n; i++) {

@@ -1,5 +1,6 @@
 /*
- * From libh2o's request to the protocol's REQUEST: what a client sent is checked here, at the border, and points into the request's own memory after.
+ * From libh2o's request to the protocol's REQUEST: what a client sent is checked here, at the border, and points into
+ * the request's own memory after.
  */
 #ifndef FILMYFLY_GATEWAY_REQUEST_H
 #define FILMYFLY_GATEWAY_REQUEST_H
@@ -12,14 +13,14 @@
 #define REQUEST_FIELDS_BYTES 65536 /* names and values together; beyond it 431 */
 
 /*
- * Brings the target into origin-form (RFC 9112 section 3.2.1), or "*" for OPTIONS, with what an absolute-form says as the authority. Call it first.
- * PAGE_NONE, or the page that refuses the request.
+ * Brings the target into origin-form (RFC 9112 section 3.2.1), or "*" for OPTIONS, with what an absolute-form says as
+ * the authority. Call it first. PAGE_NONE, or the page that refuses the request.
  */
 enum page request_normalize(h2o_req_t *req);
 
 /*
- * Fills method, scheme, target and headers: every end-to-end line in order, host first (RFC 9110 section 7.6.1). PAGE_NONE, or
- * the page that refuses it. The texts live as long as the request.
+ * Fills method, scheme, target and headers: every end-to-end line in order, host first (RFC 9110 section 7.6.1).
+ * PAGE_NONE, or the page that refuses it. The texts live as long as the request.
  */
 enum page request_read(h2o_req_t *req, struct message *message);
 

@@ -52,11 +52,9 @@ void frame_misplaced(struct frame_side *side, const char *peer, const struct mes
     bad(side, peer, message_name(message->type), why);
 }
 
-/* Reads the parts of one message; whatever is not exactly head and body is read to its end and refused. */
-static const char *read_parts(void *socket, zmq_msg_t *head, zmq_msg_t *body)
+/* Reads what follows the head; whatever is not exactly head and body is read to its end and refused. */
+static const char *read_rest(void *socket, zmq_msg_t *head, zmq_msg_t *body)
 {
-    if (zmq_msg_recv(head, socket, ZMQ_DONTWAIT) < 0)
-        return "no head";
     if (!zmq_msg_more(head))
         return "no body part";
     if (zmq_msg_recv(body, socket, ZMQ_DONTWAIT) < 0)
@@ -73,49 +71,75 @@ static const char *read_parts(void *socket, zmq_msg_t *head, zmq_msg_t *body)
     return "more than two parts";
 }
 
-bool frame_read(struct frame_side *side, void *socket, const char *peer, zmq_msg_t *head, zmq_msg_t *body)
+enum frame_found frame_read(struct frame_side *side, void *socket, const char *peer, zmq_msg_t *head, zmq_msg_t *body)
 {
     struct message *m = &side->message;
     zmq_msg_init(head);
     zmq_msg_init(body);
-    const char *why = read_parts(socket, head, body);
-    if (!why) {
+    if (zmq_msg_recv(head, socket, ZMQ_DONTWAIT) < 0)
+        return FRAME_NONE;
+    m->type = MESSAGE_NONE;
+    const char *why = read_rest(socket, head, body);
+    if (!why)
         why = message_unpack(zmq_msg_data(head), zmq_msg_size(head), m);
-        if (why) {
-            bad(side, peer, message_kind(m->type) ? message_name(m->type) : "message", why);
-            return false;
-        }
-        count(side->in[m->type], 1);
-        count(side->bytes_in, zmq_msg_size(head) + zmq_msg_size(body));
-        return true;
+    if (why) {
+        bad(side, peer, m->type ? message_name(m->type) : "message", why);
+        return FRAME_BAD;
     }
-    bad(side, peer, "message", why);
-    return false;
+    count(side->in[m->type], 1);
+    count(side->bytes_in, zmq_msg_size(head) + zmq_msg_size(body));
+    return FRAME_GOOD;
 }
 
-bool frame_write_packed(struct frame_side *side, void *socket, enum message_type type, const void *head, size_t n,
-                        zmq_msg_t *body)
+/*
+ * Sends the parts, the first of them the routing frame where there is one. A socket that accepted one part of a message
+ * accepts the others (it drops them when the peer goes meanwhile), so all memory is taken before: half a message would
+ * make the next one its other half.
+ */
+static bool send_parts(void *socket, const void *routing_id, size_t routing_id_n, const void *head, size_t n,
+                       zmq_msg_t *body)
 {
-    zmq_msg_t part, none;
-    if (!body) {
-        zmq_msg_init(&none);
+    zmq_msg_t parts[2];
+    zmq_msg_init(&parts[0]);
+    zmq_msg_init(&parts[1]);
+    bool sent = zmq_msg_init_size(&parts[0], routing_id_n) == 0 && zmq_msg_init_size(&parts[1], n) == 0;
+    if (sent) {
+        memcpy(zmq_msg_data(&parts[1]), head, n);
+        if (routing_id) {
+            memcpy(zmq_msg_data(&parts[0]), routing_id, routing_id_n);
+            sent = zmq_msg_send(&parts[0], socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
+        }
+        sent = sent && zmq_msg_send(&parts[1], socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+               zmq_msg_send(body, socket, ZMQ_DONTWAIT) >= 0;
+    }
+    int why = errno;
+    zmq_msg_close(&parts[0]);
+    zmq_msg_close(&parts[1]);
+    errno = why;
+    return sent;
+}
+
+bool frame_write_packed(struct frame_side *side, void *socket, const void *routing_id, size_t routing_id_n,
+                        enum message_type type, const struct buffer *head, zmq_msg_t *body)
+{
+    zmq_msg_t none;
+    zmq_msg_init(&none);
+    if (!body)
         body = &none;
-    }
-    size_t bytes = n + zmq_msg_size(body);
+    size_t bytes = zmq_msg_size(body);
     bool sent = false;
-    if (zmq_msg_init_size(&part, n) == 0) {
-        memcpy(zmq_msg_data(&part), head, n);
-        /* Once the first part is accepted so is the second: the high-water mark counts whole messages. */
-        if (zmq_msg_send(&part, socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-            zmq_msg_close(&part);
-        else
-            sent = zmq_msg_send(body, socket, ZMQ_DONTWAIT) >= 0;
-    }
-    if (!sent)
-        zmq_msg_close(body);
+    /* A longer part would end the connection at the receiver's ZMQ_MAXMSGSIZE, and all that is in flight on it. */
+    if (!head || bytes > side->part_max)
+        errno = EINVAL;
+    else
+        sent = send_parts(socket, routing_id, routing_id_n, head->p, head->n, body);
+    int why = errno;
+    zmq_msg_close(body);
+    zmq_msg_init(body);
     count(sent ? side->out[type] : side->unsent, 1);
     if (sent)
-        count(side->bytes_out, bytes);
+        count(side->bytes_out, head->n + bytes);
+    errno = why;
     return sent;
 }
 
@@ -123,31 +147,15 @@ bool frame_write(struct frame_side *side, void *socket, const void *routing_id, 
                  const struct message *message, uint32_t protocol, zmq_msg_t *body)
 {
     buffer_reset(&side->head);
-    bool ready = message_pack(message, protocol, &side->head);
-    /* A longer part would end the connection at the receiver's ZMQ_MAXMSGSIZE, and all that is in flight on it. */
-    if (ready && body && zmq_msg_size(body) > side->part_max) {
-        errno = EINVAL;
-        ready = false;
-    }
-    if (ready && routing_id) {
-        zmq_msg_t part;
-        ready = zmq_msg_init_size(&part, routing_id_n) == 0;
-        if (ready) {
-            memcpy(zmq_msg_data(&part), routing_id, routing_id_n);
-            ready = zmq_msg_send(&part, socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
-            if (!ready)
-                zmq_msg_close(&part);
-        }
-    }
-    if (!ready) {
-        int why = errno;
-        count(side->unsent, 1);
-        if (body)
-            zmq_msg_close(body);
-        errno = why;
-        return false;
-    }
-    return frame_write_packed(side, socket, message->type, side->head.p, side->head.n, body);
+    bool packed = message_pack(message, protocol, &side->head);
+    return frame_write_packed(side, socket, routing_id, routing_id_n, message->type, packed ? &side->head : NULL, body);
+}
+
+bool frame_waits(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
 }
 
 uint32_t frame_newest_protocol(void)

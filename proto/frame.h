@@ -1,5 +1,6 @@
 /*
- * The one place of a process through which every message goes, in and out: it bounds, decodes, counts and logs what is bad by the peer's name.
+ * The one place of a process through which every message goes, in and out: it bounds, decodes, counts and logs what is
+ * bad by the peer's name.
  */
 #ifndef FILMYFLY_FRAME_H
 #define FILMYFLY_FRAME_H
@@ -29,22 +30,31 @@ void frame_close(struct frame_side *side);
 /* Sets a socket's limits, as every socket of a hop has them; hwm: messages per peer and direction. */
 void frame_limit_socket(const struct frame_side *side, void *socket, int hwm);
 
-/*
- * Reads head and body that are next on the socket (after the routing frame, on a ROUTER). True: side->message is good, its texts point into *head.
- * False: nothing usable was there; it was counted and logged under the peer's name. head and body are initialised in any case and the caller closes both.
- */
-bool frame_read(struct frame_side *side, void *socket, const char *peer, zmq_msg_t *head, zmq_msg_t *body);
+enum frame_found {
+    FRAME_NONE, /* nothing is there */
+    FRAME_BAD,  /* what was there is not usable; it was counted and logged under the peer's name */
+    FRAME_GOOD, /* side->message is good, its texts point into *head */
+};
+
+/* Reads head and body that are next on the socket (after the routing frame, on a ROUTER). Both are initialised in any
+ * case and the caller closes both. */
+enum frame_found frame_read(struct frame_side *side, void *socket, const char *peer, zmq_msg_t *head, zmq_msg_t *body);
 
 /*
- * Packs a message and sends it; body is taken over, may be NULL. routing_id may be NULL. False: not sent, counted; the body is closed. errno EINVAL: the
- * message is beyond the protocol's limits or the body beyond FILMYFLY_BODY_MAX; anything else: the peer is gone or takes nothing.
+ * Packs a message and sends it; body is taken over (left empty), may be NULL. routing_id may be NULL. False: not sent,
+ * counted. errno EINVAL: the message is beyond the protocol's limits or the body beyond FILMYFLY_BODY_MAX; anything
+ * else: the peer is gone or takes nothing.
  */
 bool frame_write(struct frame_side *side, void *socket, const void *routing_id, size_t routing_id_n,
                  const struct message *message, uint32_t protocol, zmq_msg_t *body);
 
-/* Sends a head that is packed already. */
-bool frame_write_packed(struct frame_side *side, void *socket, enum message_type type, const void *head, size_t n,
-                        zmq_msg_t *body);
+/* The same with a head that is packed already. */
+bool frame_write_packed(struct frame_side *side, void *socket, const void *routing_id, size_t routing_id_n,
+                        enum message_type type, const struct buffer *head, zmq_msg_t *body);
+
+/* Whether a message is there to be read. Asking also takes the edge off the socket's descriptor (ZMQ_FD), as every send
+ * and receive may. */
+bool frame_waits(void *socket);
 
 /* Counts and logs a message that was well-formed but has no place here. */
 void frame_misplaced(struct frame_side *side, const char *peer, const struct message *message, const char *why);

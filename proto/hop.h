@@ -75,12 +75,13 @@ void hop_peer_died(struct hop *hop, uint64_t now, unsigned peer);
 uint64_t hop_submit(struct hop *hop, uint64_t now, uint64_t deadline, uint64_t key, bool again, void *user);
 /*
  * A reply came. Returns true and the user when the request is still open: it is over now. False: unknown, drop and count.
- * busy: the peer refused it for lack of room: it goes to another peer, or is answered BUSY when there is none. False then: it is not over.
+ * busy: the peer refused it for lack of room: it goes to another peer, or is answered BUSY when there is none. That
+ * returns false too.
  */
 bool hop_reply(struct hop *hop, uint64_t now, unsigned peer, uint64_t id, bool busy, void **user);
 /*
  * Nobody waits for it any more: no action of it follows, also none that was due already. Returns its user, or NULL when the id is not open.
- * What was sent still takes its peer's credit until a reply comes or the peer dies.
+ * What was sent still takes its peer's credit until a reply comes, the peer dies or its deadline passes.
  */
 void *hop_forget(struct hop *hop, uint64_t id);
 /* Time passes; call every 20 ms or so. */
@@ -94,6 +95,6 @@ unsigned hop_ready(const struct hop *hop);   /* peers that take work */
 unsigned hop_pending(const struct hop *hop); /* requests waiting or sent */
 unsigned hop_waiting(const struct hop *hop);
 unsigned hop_in_flight(const struct hop *hop, unsigned peer);
-unsigned hop_held(const struct hop *hop); /* requests remembered, with those that are answered but still take a peer's credit */
+unsigned hop_held(const struct hop *hop);    /* requests remembered: pending, and over but still taking credit */
 
 #endif

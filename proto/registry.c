@@ -11,14 +11,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATH_SIZE  sizeof(((struct sockaddr_un *)0)->sun_path)
-#define NAMES_MAX  64 /* numbers tried for an instance without a name */
+#define PATH_SIZE   sizeof(((struct sockaddr_un *)0)->sun_path)
+#define NAMES_MAX   64 /* numbers tried for an instance without a name */
 #define FOLDER_MODE 02750
 
 struct claim {
     char folder[PATH_SIZE];
     char instance[64];
-    char bind_path[PATH_SIZE], socket_path[PATH_SIZE];  /* a Unix socket's limit */
+    char bind_path[PATH_SIZE], socket_path[PATH_SIZE]; /* a Unix socket's limit */
     char lock_path[PATH_SIZE + 64], stats_path[PATH_SIZE + 64];
     int lock; /* the held lock's descriptor, or -1 */
     dev_t device;
@@ -28,8 +28,7 @@ struct claim {
 static bool name_allowed(const char *name)
 {
     size_t n = strlen(name);
-    return n > 0 && n <= 32 &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n;
+    return n > 0 && n <= 32 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n;
 }
 
 static bool make_folder(const char *run_dir, const char *folder, char *error, size_t error_size)
@@ -59,18 +58,19 @@ static bool set_paths(struct claim *claim, const char *instance, char *error, si
     snprintf(claim->lock_path, sizeof(claim->lock_path), "%s/%s.lock", claim->folder, instance);
     snprintf(claim->stats_path, sizeof(claim->stats_path), "%s/%s.stats", claim->folder, instance);
     int longest = n > m ? n : m;
-    if (longest + 1 >= (int)PATH_SIZE) {
+    if (longest >= (int)PATH_SIZE) {
         snprintf(error, error_size,
-                 "FILMYFLY_RUN_DIR is too long: %s/%s.stats has %d bytes and a Unix socket's path at most %zu; use a shorter directory",
-                 claim->folder, instance, longest + 2, PATH_SIZE - 1);
+                 "FILMYFLY_RUN_DIR is too long: a socket in %s would have %d bytes in its path, and at most %zu are "
+                 "possible; use a shorter directory",
+                 claim->folder, longest, PATH_SIZE - 1);
         return false;
     }
     return true;
 }
 
 /*
- * Takes the lock of the name in set_paths. 1 taken, 0 held by another, -1 error (errno). A file that was unlinked while we waited for
- * its lock is not the name any more: look again.
+ * Takes the lock of the name in set_paths. 1 taken, 0 held by another, -1 error (errno). A file that was unlinked while
+ * we waited for its lock is not the name any more: look again.
  */
 static int take_lock(struct claim *claim)
 {
@@ -139,8 +139,8 @@ struct claim *claim_new(const char *run_dir, const char *stage, const char *inst
     claim->lock = -1;
     bool named = instance && *instance;
     if (named && !name_allowed(instance)) {
-        snprintf(error, error_size,
-                 "FILMYFLY_INSTANCE is \"%s\": expected at most 32 letters, digits, '-' and '_'", instance);
+        snprintf(error, error_size, "FILMYFLY_INSTANCE is \"%s\": expected at most 32 letters, digits, '-' and '_'",
+                 instance);
         goto failed;
     }
     if (snprintf(claim->folder, PATH_SIZE, "%s/%s", run_dir, stage) >= (int)PATH_SIZE) {
@@ -161,6 +161,11 @@ struct claim *claim_new(const char *run_dir, const char *stage, const char *inst
             snprintf(error, error_size, "%s: cannot be locked: %s", claim->lock_path, strerror(errno));
             goto failed;
         }
+    }
+    if (!taken && !named) {
+        snprintf(error, error_size, "%s: all names from 1 to %d are taken; set FILMYFLY_INSTANCE to another",
+                 claim->folder, NAMES_MAX);
+        goto failed;
     }
     if (!taken) {
         snprintf(error, error_size, "%s/%s is already running as process %ld", stage, claim->instance,
@@ -193,7 +198,13 @@ const char *claim_stats_path(const struct claim *claim)
 bool claim_publish(struct claim *claim)
 {
     struct stat ours;
-    if (stat(claim->bind_path, &ours) < 0 || rename(claim->bind_path, claim->socket_path) < 0)
+    if (claim->lock < 0) {
+        errno = ESTALE; /* withdrawn: the name may be another's by now */
+        return false;
+    }
+    /* Writable for the hop's group, whatever our umask is: that is the process's, and other threads make files too. */
+    if (chmod(claim->bind_path, 0770) < 0 || stat(claim->bind_path, &ours) < 0 ||
+        rename(claim->bind_path, claim->socket_path) < 0)
         return false;
     claim->device = ours.st_dev;
     claim->inode = ours.st_ino;
@@ -233,7 +244,8 @@ int registry_list(const char *run_dir, const char *stage, struct registry_entry 
     if (!dir)
         return -1;
     size_t n = 0;
-    for (struct dirent *entry; n < max && (entry = readdir(dir));) {
+    errno = 0;
+    for (struct dirent *entry; n < max && (entry = readdir(dir)); errno = 0) {
         size_t length = strlen(entry->d_name);
         if (entry->d_name[0] == '.' || length <= 5 || strcmp(entry->d_name + length - 5, ".sock") != 0)
             continue;
@@ -251,6 +263,8 @@ int registry_list(const char *run_dir, const char *stage, struct registry_entry 
                       ((uint64_t)st.st_mtim.tv_sec * 1000000000ull + (uint64_t)st.st_mtim.tv_nsec);
         n++;
     }
+    int why = errno; /* of readdir: a folder read in part is not known */
     closedir(dir);
-    return (int)n;
+    errno = why;
+    return why ? -1 : (int)n;
 }

@@ -1,7 +1,8 @@
 /*
- * The run directory is the registry: $FILMYFLY_RUN_DIR/<stage>/<instance>.sock is an instance that takes work. `ls` shows the topology, the
- * folder's permissions (setgid 2750, the sockets 0770) are the access control. A flock on <instance>.lock keeps a name unique as long as it is
- * in the registry; a lock that nobody holds belongs to a dead instance and is taken over.
+ * The run directory is the registry: $FILMYFLY_RUN_DIR/<stage>/<instance>.sock is an instance that takes work. `ls`
+ * shows the topology, the folder's permissions (setgid 2750, the sockets 0770) are the access control. A flock on
+ * <instance>.lock keeps a name unique as long as it is in the registry; a lock that nobody holds belongs to a dead
+ * instance and is taken over.
  */
 #ifndef FILMYFLY_REGISTRY_H
 #define FILMYFLY_REGISTRY_H
@@ -23,7 +24,7 @@ const char *claim_instance(const struct claim *claim);
 const char *claim_bind_path(const struct claim *claim);
 /* $RUN_DIR/<stage>/<instance>.stats */
 const char *claim_stats_path(const struct claim *claim);
-/* Renames the bound socket to its public name: from now on it gets work. False with errno. */
+/* Opens the bound socket to the group and renames it to its public name: from now on it gets work. False with errno. */
 bool claim_publish(struct claim *claim);
 /* Takes the public name away (only if it is still ours) and lets the lock go: a successor may take the name at once. */
 void claim_withdraw(struct claim *claim);
@@ -36,7 +37,10 @@ struct registry_entry {
     char path[108];
     uint64_t life; /* from inode and time of birth: another one under the same name is another life */
 };
-/* Fills up to max entries; returns how many, or -1 with errno (ENOENT: no such folder yet, as good as none). */
+/*
+ * Fills up to max entries; returns how many (max: there may be more), or -1 with errno (ENOENT: no such folder yet, as
+ * good as none; anything else says nothing of the instances).
+ */
 int registry_list(const char *run_dir, const char *stage, struct registry_entry *entries, size_t max);
 
 #endif

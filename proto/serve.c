@@ -1,10 +1,12 @@
 #include "serve.h"
 
+#include <ctype.h>
 #include <czmq.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -14,42 +16,57 @@
 #include "stage.h"
 
 #define PEERS_MAX      256
-#define PEER_SILENT    (30 * SECOND) /* a left side pings five times a second; after this it is gone */
+#define PEER_GONE      (30 * SECOND) /* a left side pings five times a second; after this its entry may be another's */
+#define PEER_SILENT    SECOND        /* the same when all entries are taken */
 #define MESSAGES_TURN  256           /* received in one turn at most, so that the loop's other work is not starved */
 #define BYE_PATIENCE   SECOND
 #define ROUTING_ID_MAX 16
+#define OUTBOX         16 /* answers that wait to be sent together: one by one each wakes libzmq's thread */
 
 /* A left neighbour, as far as it is known: a ROUTER is not told of connections. */
 struct peer {
     unsigned char routing_id[ROUTING_ID_MAX];
-    uint32_t routing_id_n;
+    size_t routing_id_n;
     char name[2 * LIMIT_NAME + 2]; /* "cacher/1", or "?" before its HELLO */
     uint32_t protocol;             /* to answer it in */
     uint64_t heard;                /* ns */
-    uint32_t held;                 /* its open tickets */
-    bool greeted, bye;
+    uint32_t held; /* its open tickets; they point here, so the entry is its own until they are closed */
+    bool bye;
 };
 
 struct ticket {
-    struct ticket *next, *previous; /* in serve.open, or (next) in serve.spare */
-    struct peer peer;               /* a copy: the table's entry may go before the answer */
+    struct ticket *next, *previous; /* in serve.open */
+    struct peer *peer;
     uint64_t id, deadline, arrived;
+};
+
+struct outgoing {
+    unsigned char routing_id[ROUTING_ID_MAX];
+    size_t routing_id_n;
+    enum message_type type;
+    struct buffer head; /* its memory is kept for the next */
+    zmq_msg_t body;
 };
 
 struct serve {
     struct serve_options options;
     zsock_t *router;
     void *socket; /* the same, raw: a message costs 86 ns raw and 450 as a zmsg */
+    int epoll,
+        wake;     /* the descriptor shown to the owner; an eventfd in it, raised when work was left for the next turn */
+    bool touched; /* something was sent since the last look that found nothing: the descriptor's edge may be gone */
+    struct outgoing outbox[OUTBOX];
+    unsigned outbox_n;
     struct peer peers[PEERS_MAX];
     uint32_t peers_n;
-    struct ticket *open, *spare;
+    struct ticket *open;
     uint32_t held;
     bool leaving;
     uint64_t leaving_since;
     struct frame_side side;
     struct message answer; /* what this module itself says: large, so not on the stack */
     struct counter *late, *refused, *held_gauge, *latency;
-    struct log_limit peers_limit;
+    struct log_limit peers_limit, versions_limit, limits_limit;
 };
 
 struct serve *serve_new(const struct serve_options *options, char *error, size_t error_size)
@@ -60,6 +77,10 @@ struct serve *serve_new(const struct serve_options *options, char *error, size_t
         return NULL;
     }
     serve->options = *options;
+    serve->epoll = epoll_create1(EPOLL_CLOEXEC);
+    serve->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    for (unsigned i = 0; i < OUTBOX; i++)
+        serve->outbox[i].head.limit = LIMIT_HEAD_BYTES;
     if (!serve->options.credit)
         serve->options.credit = (uint32_t)options->settings->credit;
     if (!serve->options.most)
@@ -72,16 +93,22 @@ struct serve *serve_new(const struct serve_options *options, char *error, size_t
         return NULL;
     }
     serve->socket = zsock_resolve(serve->router);
-    frame_limit_socket(&serve->side, serve->socket, (int)(serve->options.most + 64));
+    /* A peer has no more than twice its credit here (on_request), and for each of them an answer; the rest is for
+     * pings. */
+    frame_limit_socket(&serve->side, serve->socket, (int)(2 * serve->options.credit + 64));
     zsock_set_router_mandatory(serve->router, 1);
-
-    /* The socket must be writable for the hop's group, whatever the caller's umask is. */
-    mode_t before = umask(007);
-    int bound = zsock_bind(serve->router, "ipc://%s", claim_bind_path(options->claim));
-    umask(before);
-    if (bound < 0) {
+    if (zsock_bind(serve->router, "ipc://%s", claim_bind_path(options->claim)) < 0) {
         snprintf(error, error_size, "%s cannot be bound: %s", claim_bind_path(options->claim),
                  zmq_strerror(zmq_errno()));
+        serve_free(&serve);
+        return NULL;
+    }
+    struct epoll_event request = {.events = EPOLLIN, .data.fd = zsock_fd(serve->router)};
+    struct epoll_event wake = {.events = EPOLLIN, .data.fd = serve->wake};
+    if (serve->epoll < 0 || serve->wake < 0 ||
+        epoll_ctl(serve->epoll, EPOLL_CTL_ADD, request.data.fd, &request) < 0 ||
+        epoll_ctl(serve->epoll, EPOLL_CTL_ADD, serve->wake, &wake) < 0) {
+        snprintf(error, error_size, "the sockets' descriptors cannot be watched: %s", strerror(errno));
         serve_free(&serve);
         return NULL;
     }
@@ -101,19 +128,24 @@ void serve_free(struct serve **slot)
         next = t->next;
         free(t);
     }
-    for (struct ticket *t = serve->spare, *next; t; t = next) {
-        next = t->next;
-        free(t);
+    for (unsigned i = 0; i < OUTBOX; i++) {
+        if (i < serve->outbox_n)
+            zmq_msg_close(&serve->outbox[i].body);
+        buffer_release(&serve->outbox[i].head);
     }
     zsock_destroy(&serve->router);
+    if (serve->epoll >= 0)
+        close(serve->epoll);
+    if (serve->wake >= 0)
+        close(serve->wake);
     frame_close(&serve->side);
     free(serve);
     *slot = NULL;
 }
 
-void *serve_socket(const struct serve *serve)
+int serve_fd(const struct serve *serve)
 {
-    return serve->socket;
+    return serve->epoll;
 }
 
 unsigned serve_held(const struct serve *serve)
@@ -133,50 +165,59 @@ uint64_t ticket_deadline(const struct ticket *ticket)
 
 /* Peers. */
 
-static bool same_peer(const struct peer *a, const struct peer *b)
+/* The entry for one who was not known: of one that is gone, or a new one; NULL when there are too many. */
+static struct peer *new_peer(struct serve *serve, uint64_t now)
 {
-    return a->routing_id_n == b->routing_id_n && memcmp(a->routing_id, b->routing_id, a->routing_id_n) == 0;
+    struct peer *silent = NULL;
+    for (struct peer *p = serve->peers; p < serve->peers + serve->peers_n; p++)
+        if (p->held == 0 && (!silent || p->heard < silent->heard))
+            silent = p;
+    bool full = serve->peers_n == PEERS_MAX;
+    if (silent && now - silent->heard > (full ? PEER_SILENT : PEER_GONE))
+        return silent;
+    if (!full)
+        return &serve->peers[serve->peers_n++];
+    log_limited(&serve->peers_limit, LOG_LEVEL_WARNING, "more than %d left neighbours: a new one is not heard",
+                PEERS_MAX);
+    return NULL;
 }
 
-static void drop_silent_peers(struct serve *serve, uint64_t now)
-{
-    for (uint32_t i = 0; i < serve->peers_n;) {
-        if (now - serve->peers[i].heard > PEER_SILENT)
-            serve->peers[i] = serve->peers[--serve->peers_n];
-        else
-            i++;
-    }
-}
-
-/* The entry of a routing id, a new one if need be; NULL when there are too many peers. */
 static struct peer *find_peer(struct serve *serve, zmq_msg_t *routing_id, uint64_t now)
 {
-    struct peer seen = {.name = "?", .protocol = PROTOCOL_OLDEST, .heard = now};
-    if (zmq_msg_size(routing_id) > ROUTING_ID_MAX)
-        return NULL;
-    seen.routing_id_n = (uint32_t)zmq_msg_size(routing_id);
-    memcpy(seen.routing_id, zmq_msg_data(routing_id), seen.routing_id_n);
-    for (uint32_t i = 0; i < serve->peers_n; i++)
-        if (same_peer(&serve->peers[i], &seen)) {
-            serve->peers[i].heard = now;
-            return &serve->peers[i];
+    const void *id = zmq_msg_data(routing_id);
+    size_t n = zmq_msg_size(routing_id);
+    for (struct peer *p = serve->peers; p < serve->peers + serve->peers_n; p++)
+        if (p->routing_id_n == n && memcmp(p->routing_id, id, n) == 0) {
+            p->heard = now;
+            return p;
         }
-    if (serve->peers_n == PEERS_MAX)
-        drop_silent_peers(serve, now);
-    if (serve->peers_n == PEERS_MAX) {
-        log_limited(&serve->peers_limit, LOG_LEVEL_WARNING, "more than %d left neighbours: a new one is not heard",
-                    PEERS_MAX);
-        return NULL;
+    struct peer *peer = n <= ROUTING_ID_MAX ? new_peer(serve, now) : NULL;
+    if (peer) {
+        *peer = (struct peer){.name = "?", .protocol = PROTOCOL_OLDEST, .heard = now, .routing_id_n = n};
+        memcpy(peer->routing_id, id, n);
     }
-    serve->peers[serve->peers_n] = seen;
-    return &serve->peers[serve->peers_n++];
+    return peer;
 }
 
 /* Sending. */
 
-static bool send_to(struct serve *serve, const struct peer *peer, const struct message *message, zmq_msg_t *body)
+/* At once: for what is said seldom. */
+static bool send_to(struct serve *serve, const struct peer *peer, const struct message *message)
 {
-    return frame_write(&serve->side, serve->socket, peer->routing_id, peer->routing_id_n, message, peer->protocol, body);
+    serve->touched = true;
+    return frame_write(&serve->side, serve->socket, peer->routing_id, peer->routing_id_n, message, peer->protocol,
+                       NULL);
+}
+
+static void send_outbox(struct serve *serve)
+{
+    for (unsigned i = 0; i < serve->outbox_n; i++) {
+        struct outgoing *out = &serve->outbox[i];
+        frame_write_packed(&serve->side, serve->socket, out->routing_id, out->routing_id_n, out->type, &out->head,
+                           &out->body);
+        serve->touched = true;
+    }
+    serve->outbox_n = 0;
 }
 
 static void send_hello(struct serve *serve, const struct peer *peer)
@@ -191,7 +232,7 @@ static void send_hello(struct serve *serve, const struct peer *peer)
     m->credit = serve->options.credit;
     m->pid = (uint64_t)getpid();
     m->release = STR(FILMYFLY_RELEASE);
-    send_to(serve, peer, m, NULL);
+    send_to(serve, peer, m);
 }
 
 static void send_pong(struct serve *serve, const struct peer *peer, uint64_t id)
@@ -201,7 +242,7 @@ static void send_pong(struct serve *serve, const struct peer *peer, uint64_t id)
     m->id = id;
     m->credit = serve->options.credit;
     m->held = serve->held;
-    send_to(serve, peer, m, NULL);
+    send_to(serve, peer, m);
 }
 
 static void send_busy(struct serve *serve, const struct peer *peer, uint64_t id)
@@ -211,28 +252,27 @@ static void send_busy(struct serve *serve, const struct peer *peer, uint64_t id)
     m->id = id;
     m->retry_after = 1;
     count(serve->refused, 1);
-    send_to(serve, peer, m, NULL);
+    send_to(serve, peer, m);
 }
 
-static void send_leave(struct serve *serve, const struct peer *peer)
+static void send_leave(struct serve *serve, struct peer *peer)
 {
     struct message *m = &serve->answer;
     m->type = MESSAGE_LEAVE;
     m->id = 0;
-    send_to(serve, peer, m, NULL);
+    /* One that cannot be told is gone: no BYE of its is to be waited for. */
+    if (!send_to(serve, peer, m))
+        peer->bye = true;
 }
 
 /* Answers. */
 
 static struct ticket *open_ticket(struct serve *serve, struct peer *peer, const struct message *m, uint64_t now)
 {
-    struct ticket *ticket = serve->spare;
-    if (ticket)
-        serve->spare = ticket->next;
-    else if (!(ticket = malloc(sizeof(*ticket))))
+    struct ticket *ticket = malloc(sizeof(*ticket));
+    if (!ticket)
         return NULL;
-    *ticket = (struct ticket){
-        .next = serve->open, .peer = *peer, .id = m->id, .deadline = m->deadline, .arrived = now};
+    *ticket = (struct ticket){.next = serve->open, .peer = peer, .id = m->id, .deadline = m->deadline, .arrived = now};
     if (serve->open)
         serve->open->previous = ticket;
     serve->open = ticket;
@@ -241,23 +281,37 @@ static struct ticket *open_ticket(struct serve *serve, struct peer *peer, const 
     return ticket;
 }
 
-static void close_ticket(struct serve *serve, struct ticket *ticket)
+static void close_ticket(struct serve *serve, struct ticket **slot)
 {
+    struct ticket *ticket = *slot;
     if (ticket->next)
         ticket->next->previous = ticket->previous;
-    if (ticket->previous)
-        ticket->previous->next = ticket->next;
-    else
-        serve->open = ticket->next;
+    *(ticket->previous ? &ticket->previous->next : &serve->open) = ticket->next;
     serve->held--;
-    for (uint32_t i = 0; i < serve->peers_n; i++)
-        if (same_peer(&serve->peers[i], &ticket->peer))
-            serve->peers[i].held--;
-    ticket->next = serve->spare;
-    serve->spare = ticket;
+    ticket->peer->held--;
+    free(ticket);
+    *slot = NULL;
 }
 
-static void send_failed(struct serve *serve, const struct ticket *ticket, enum cause cause, const char *text)
+/* Puts an answer with what is to be sent together. False: it is beyond the protocol's limits. */
+static bool put(struct serve *serve, const struct peer *peer, const struct message *message, zmq_msg_t *body)
+{
+    struct outgoing *out = &serve->outbox[serve->outbox_n];
+    buffer_reset(&out->head);
+    if ((body && zmq_msg_size(body) > serve->side.part_max) || !message_pack(message, peer->protocol, &out->head))
+        return false;
+    memcpy(out->routing_id, peer->routing_id, peer->routing_id_n);
+    out->routing_id_n = peer->routing_id_n;
+    out->type = message->type;
+    zmq_msg_init(&out->body);
+    if (body)
+        zmq_msg_move(&out->body, body);
+    if (++serve->outbox_n == OUTBOX)
+        send_outbox(serve);
+    return true;
+}
+
+static void put_failed(struct serve *serve, const struct ticket *ticket, enum cause cause, const char *text)
 {
     struct message *m = &serve->answer;
     m->type = MESSAGE_FAILED;
@@ -266,7 +320,7 @@ static void send_failed(struct serve *serve, const struct ticket *ticket, enum c
     m->text = str_of(text);
     if (m->text.n > LIMIT_TEXT)
         m->text.n = LIMIT_TEXT;
-    send_to(serve, &ticket->peer, m, NULL);
+    put(serve, ticket->peer, m, NULL);
 }
 
 void serve_answer(struct serve *serve, struct ticket **slot, struct message *message, zmq_msg_t *body)
@@ -274,42 +328,49 @@ void serve_answer(struct serve *serve, struct ticket **slot, struct message *mes
     struct ticket *ticket = *slot;
     message->id = ticket->id;
     histogram(serve->latency, clock_now() - ticket->arrived);
-    if (!send_to(serve, &ticket->peer, message, body) && errno == EINVAL) {
-        log_error("the %s for %s is beyond the protocol's limits or FILMYFLY_BODY_MAX; FAILED is answered instead",
-                  message_name(message->type), ticket->peer.name);
-        send_failed(serve, ticket, CAUSE_INTERNAL, "the answer is beyond the protocol's limits");
+    if (!put(serve, ticket->peer, message, body)) {
+        log_limited(&serve->limits_limit, LOG_LEVEL_ERROR,
+                    "the %s for %s is beyond the protocol's limits or FILMYFLY_BODY_MAX; FAILED is answered instead",
+                    message_name(message->type), ticket->peer->name);
+        put_failed(serve, ticket, CAUSE_INTERNAL, "the answer is beyond the protocol's limits");
+        if (body) {
+            zmq_msg_close(body);
+            zmq_msg_init(body);
+        }
     }
-    if (body)
-        zmq_msg_init(body);
-    close_ticket(serve, ticket);
-    *slot = NULL;
+    close_ticket(serve, slot);
 }
 
 void serve_fail(struct serve *serve, struct ticket **slot, enum cause cause, const char *text)
 {
     struct ticket *ticket = *slot;
     histogram(serve->latency, clock_now() - ticket->arrived);
-    send_failed(serve, ticket, cause, text);
-    close_ticket(serve, ticket);
-    *slot = NULL;
+    put_failed(serve, ticket, cause, text);
+    close_ticket(serve, slot);
 }
 
 /* Receiving. */
 
+static bool is_patience_over(const struct serve *serve, uint64_t now)
+{
+    return serve->leaving && now - serve->leaving_since > BYE_PATIENCE;
+}
+
 static void on_hello(struct serve *serve, struct peer *peer, const struct message *m)
 {
     uint32_t newest = frame_newest_protocol();
-    if (m->oldest > newest || m->newest < PROTOCOL_OLDEST) {
-        log_error(STR_FMT "/" STR_FMT " speaks protocols %u to %u, this is %u to %u: nothing is answered to it",
-                  STR_ARG(m->stage), STR_ARG(m->instance), (unsigned)m->oldest, (unsigned)m->newest, PROTOCOL_OLDEST,
-                  newest);
-        return;
-    }
-    peer->protocol = m->newest < newest ? (uint32_t)m->newest : newest;
-    peer->greeted = true;
-    peer->bye = false;
     snprintf(peer->name, sizeof(peer->name), STR_FMT "/" STR_FMT, STR_ARG(m->stage), STR_ARG(m->instance));
-    log_debug("%s said hello, protocol %u", peer->name, peer->protocol);
+    for (char *c = peer->name; *c; c++) /* it is said in logs */
+        if (!isalnum((unsigned char)*c) && !strchr("/-_.", *c))
+            *c = '?';
+    peer->protocol = m->newest < newest ? (uint32_t)m->newest : newest;
+    peer->bye = false;
+    if (m->oldest > newest || m->newest < PROTOCOL_OLDEST) {
+        log_limited(&serve->versions_limit, LOG_LEVEL_ERROR,
+                    "%s speaks protocols %u to %u, this is %u to %u: nothing can be done for it", peer->name,
+                    (unsigned)m->oldest, (unsigned)m->newest, PROTOCOL_OLDEST, newest);
+        peer->protocol = PROTOCOL_OLDEST;
+    }
     send_hello(serve, peer);
     if (serve->leaving)
         send_leave(serve, peer);
@@ -321,15 +382,20 @@ static void on_request(struct serve *serve, struct peer *peer, struct message *m
         count(serve->late, 1);
         return;
     }
+    /* A longer deadline than any stage sets would hold the ticket, and us when we leave, for as long. */
+    const struct settings *settings = serve->options.settings;
+    uint64_t longest = settings->deadline > settings->write_deadline ? settings->deadline : settings->write_deadline;
+    if (m->deadline - now > longest)
+        m->deadline = now + longest;
     struct ticket *ticket = NULL;
-    /* A left side that gave up on some counts them no more while they are still held here: twice its credit is still honest. */
-    if (serve->held < serve->options.most && peer->held < 2 * serve->options.credit)
+    /* A left side that gave up on some counts them no more while they are still held here: twice its credit is still
+     * honest. */
+    if (serve->held < serve->options.most && peer->held < 2 * serve->options.credit && !is_patience_over(serve, now))
         ticket = open_ticket(serve, peer, m, now);
-    if (!ticket) {
+    if (ticket)
+        serve->options.on_request(serve->options.user, ticket, m, body);
+    else
         send_busy(serve, peer, m->id);
-        return;
-    }
-    serve->options.on_request(serve->options.user, ticket, m, body);
 }
 
 static void on_message(struct serve *serve, struct peer *peer, struct message *m, zmq_msg_t *body, uint64_t now)
@@ -351,28 +417,61 @@ static void on_message(struct serve *serve, struct peer *peer, struct message *m
         frame_misplaced(&serve->side, peer->name, m, "not for this side of a hop");
 }
 
+/* Hands on one message; false when none is there. */
+static bool receive(struct serve *serve)
+{
+    zmq_msg_t routing_id, head, body;
+    zmq_msg_init(&routing_id);
+    if (zmq_msg_recv(&routing_id, serve->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&routing_id);
+        serve->touched = false;
+        return false;
+    }
+    uint64_t now = clock_now();
+    struct peer *peer = find_peer(serve, &routing_id, now);
+    zmq_msg_close(&routing_id);
+    /* A ROUTER's routing frame is always followed by what the peer sent, at least one part. */
+    if (frame_read(&serve->side, serve->socket, peer ? peer->name : "?", &head, &body) == FRAME_GOOD && peer) {
+        if (serve->side.message.type != MESSAGE_HELLO)
+            peer->protocol = serve->side.message.protocol;
+        on_message(serve, peer, &serve->side.message, &body, now);
+    }
+    zmq_msg_close(&head);
+    zmq_msg_close(&body);
+    return true;
+}
+
+static void wake_later(struct serve *serve)
+{
+    uint64_t one = 1;
+    if (write(serve->wake, &one, sizeof(one)) < 0)
+        log_debug("the wake-up is raised already");
+}
+
+void serve_flush(struct serve *serve)
+{
+    send_outbox(serve);
+    /* A send can swallow the descriptor's edge: without this look requests would lie there for good. */
+    if (serve->touched && frame_waits(serve->socket))
+        wake_later(serve);
+    serve->touched = false;
+    gauge(serve->held_gauge, serve->held);
+}
+
 void serve_turn(struct serve *serve)
 {
-    uint64_t now = clock_now();
-    for (int i = 0; i < MESSAGES_TURN; i++) {
-        zmq_msg_t routing_id, head, body;
-        zmq_msg_init(&routing_id);
-        if (zmq_msg_recv(&routing_id, serve->socket, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&routing_id);
-            break;
-        }
-        struct peer *peer = find_peer(serve, &routing_id, now);
-        zmq_msg_close(&routing_id);
-        /* A ROUTER's routing frame is always followed by what the peer sent, at least one part. */
-        if (frame_read(&serve->side, serve->socket, peer ? peer->name : "?", &head, &body) && peer) {
-            if (!peer->greeted)
-                peer->protocol = serve->side.message.protocol;
-            on_message(serve, peer, &serve->side.message, &body, now);
-        }
-        zmq_msg_close(&head);
-        zmq_msg_close(&body);
-    }
-    gauge(serve->held_gauge, serve->held);
+    struct epoll_event ready[2];
+    uint64_t raised;
+    int left = MESSAGES_TURN;
+    int n = epoll_wait(serve->epoll, ready, 2, 0);
+    for (int i = 0; i < n; i++)
+        if (ready[i].data.fd == serve->wake && read(serve->wake, &raised, sizeof(raised)) < 0)
+            log_debug("the wake-up was not raised");
+    while (n > 0 && left > 0 && receive(serve))
+        left--;
+    if (left == 0)
+        wake_later(serve);
+    serve_flush(serve);
 }
 
 /* Leaving. */
@@ -386,18 +485,16 @@ void serve_leave(struct serve *serve)
     claim_withdraw(serve->options.claim);
     log_info("leaving: no new work, %u requests to finish", serve->held);
     for (uint32_t i = 0; i < serve->peers_n; i++)
-        if (serve->peers[i].greeted)
-            send_leave(serve, &serve->peers[i]);
+        send_leave(serve, &serve->peers[i]);
+    serve_flush(serve);
 }
 
 bool serve_left(const struct serve *serve)
 {
-    if (!serve->leaving || serve->held > 0)
+    if (!serve->leaving || serve->held > 0 || serve->outbox_n > 0)
         return false;
-    if (clock_now() - serve->leaving_since > BYE_PATIENCE)
-        return true;
+    bool bye = true;
     for (uint32_t i = 0; i < serve->peers_n; i++)
-        if (serve->peers[i].greeted && !serve->peers[i].bye)
-            return false;
-    return true;
+        bye &= serve->peers[i].bye;
+    return bye || is_patience_over(serve, clock_now());
 }

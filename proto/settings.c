@@ -181,14 +181,21 @@ bool settings_load(struct settings *settings, unsigned stages, char *error, size
 
 void settings_help(FILE *out, unsigned stages)
 {
-    char expected[120];
-
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         const struct setting *s = &table[i];
+        char least[32], most[32];
+
         if (!(s->stages & stages)) {
             continue;
         }
-        describe(expected, sizeof(expected), s);
-        fprintf(out, "  %s=%s\n      %s (%s)\n", s->variable, s->preset, s->sentence, expected);
+        fprintf(out, "  %s=%s\n      %s", s->variable, s->preset, s->sentence);
+        if (s->type == SETTING_SWITCH) {
+            fputs(" (on or off)", out);
+        } else if (s->type != SETTING_TEXT) {
+            print_quantity(least, sizeof(least), s->least, units_of(s->type));
+            print_quantity(most, sizeof(most), s->most, units_of(s->type));
+            fprintf(out, " (%s to %s)", least, most);
+        }
+        fputc('\n', out);
     }
 }

@@ -49,7 +49,7 @@ static void print_option(const char *name, const char *argument, const char *sen
     char text[64];
 
     snprintf(text, sizeof(text), "%s%s%s", name, argument ? " " : "", argument ? argument : "");
-    printf("  %-20s %s\n", text, sentence);
+    printf("  %-24s %s\n", text, sentence);
 }
 
 static void print_help(const struct stage *stage)

@@ -21,42 +21,59 @@
 #define TICK_EVERY    (20 * MILLISECOND)
 #define MESSAGES_TURN 256 /* received from one instance in one turn at most */
 #define HOP_MARGIN    (20 * MILLISECOND)
+#define LIST_MAX      256          /* instances in the registry, dead ones too */
+#define CONNECT_FOR   (2 * SECOND) /* a connection that is not made by then will not be */
+#define RECONNECT_MS  3600000      /* never: each connection has a DEALER of its own */
+#define UNREAD_MAX    8192 /* messages on their way to an instance; the hop gives it no more requests than half of it */
+
+enum instance_state {
+    UNUSED,
+    CONNECTING,
+    CONNECTED, /* the monitor said so; HELLO is said until it is answered */
+    GREETED,   /* its HELLO came: the hop knows it */
+    FOREIGN,   /* it speaks no protocol of ours */
+};
 
 /* A life of an instance; one DEALER and one monitor. Its index is the hop's number for it. */
 struct instance {
-    bool used;
-    bool connected; /* the monitor said so; HELLO is sent */
-    bool greeted;   /* its HELLO came: the hop knows it */
-    bool listed;    /* seen at the last look at the registry */
+    enum instance_state state;
+    bool listed;  /* seen at the last look at the registry */
+    bool leaving; /* it said so */
+    bool touched; /* something was sent to it since the last look that found nothing */
     char name[2 * LIMIT_NAME + 2];
-    uint64_t life;
+    uint64_t life, opened; /* opened: ns */
     uint32_t protocol;
     zsock_t *dealer, *monitor;
 };
 
 /* A request in flight: what is needed to send it again, and whom to tell. */
 struct call {
-    struct call *spare;
     upstream_done *done;
     void *user;
     uint64_t id, sent; /* sent: when it was handed in, ns */
     enum message_type type;
+    bool again;         /* may be sent a second time */
     bool tried;         /* sent once already */
-    struct buffer head; /* in PROTOCOL_NEWEST */
+    struct buffer head; /* in PROTOCOL_NEWEST; empty: beyond the protocol's limits */
     zmq_msg_t body;
 };
+
+/* What the epoll says of a descriptor: twice an instance's number, plus MONITOR for that one of its sockets; or WAKE.
+ */
+#define MONITOR 1u
+#define WAKE    UINT32_MAX
 
 struct upstream {
     struct upstream_options options;
     struct hop *hop;
     struct instance instances[HOP_PEERS];
-    struct call *spare;
-    int epoll, wake; /* wake: an eventfd, raised when work was left for the next turn */
+    struct registry_entry entries[LIST_MAX]; /* of one look */
+    int epoll, wake;                         /* wake: an eventfd, raised when work was left for the next turn */
     uint64_t looked, ticked;
     struct frame_side side;
     struct message message; /* what this module itself says */
     struct counter *deaths, *again, *unknown, *late, *ready, *pending, *latency;
-    struct log_limit poison_limit;
+    struct log_limit poison_limit, registry_limit, socket_limit;
 };
 
 uint64_t upstream_key(uint64_t seed, struct str bytes)
@@ -83,7 +100,7 @@ struct upstream *upstream_new(const struct upstream_options *options, char *erro
         if (getrandom(&first_id, sizeof(first_id), 0) == sizeof(first_id))
             up->hop = hop_new(&limits, first_id);
     }
-    struct epoll_event event = {.events = EPOLLIN};
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = WAKE};
     if (!up || !up->hop || up->epoll < 0 || up->wake < 0 || epoll_ctl(up->epoll, EPOLL_CTL_ADD, up->wake, &event) < 0) {
         snprintf(error, error_size, "the hop to %s cannot be made: %s", options->stage, strerror(errno));
         upstream_free(&up);
@@ -123,7 +140,7 @@ void upstream_free(struct upstream **slot)
     if (!up)
         return;
     for (int i = 0; i < HOP_PEERS; i++)
-        if (up->instances[i].used)
+        if (up->instances[i].state != UNUSED)
             close_instance(up, &up->instances[i]);
     if (up->hop) {
         /* Far in the future every deadline is over: the hop gives back every user that is still open. */
@@ -134,10 +151,6 @@ void upstream_free(struct upstream **slot)
                 free_call(action.user);
     }
     hop_free(&up->hop);
-    for (struct call *call = up->spare, *next; call; call = next) {
-        next = call->spare;
-        free_call(call);
-    }
     frame_close(&up->side);
     if (up->epoll >= 0)
         close(up->epoll);
@@ -171,35 +184,11 @@ static void wake_later(struct upstream *up)
 
 /* Calls. */
 
-static struct call *new_call(struct upstream *up)
-{
-    struct call *call = up->spare;
-    if (call) {
-        up->spare = call->spare;
-        buffer_reset(&call->head);
-        return call;
-    }
-    call = calloc(1, sizeof(*call));
-    if (call) {
-        call->head.limit = LIMIT_HEAD_BYTES;
-        zmq_msg_init(&call->body);
-    }
-    return call;
-}
-
-static void spare_call(struct upstream *up, struct call *call)
-{
-    zmq_msg_close(&call->body);
-    zmq_msg_init(&call->body);
-    call->spare = up->spare;
-    up->spare = call;
-}
-
 uint64_t upstream_send(struct upstream *up, struct message *message, zmq_msg_t *body, uint64_t key, bool again,
                        upstream_done *done, void *user)
 {
     uint64_t now = clock_now();
-    struct call *call = new_call(up);
+    struct call *call = calloc(1, sizeof(*call));
     if (!call) {
         /* Without memory there is nobody to tell either: the process is at its end, and its neighbours send again. */
         log_error("out of memory");
@@ -209,15 +198,17 @@ uint64_t upstream_send(struct upstream *up, struct message *message, zmq_msg_t *
     call->user = user;
     call->type = message->type;
     call->sent = now;
-    call->tried = false;
+    call->again = again;
+    call->head.limit = LIMIT_HEAD_BYTES;
+    zmq_msg_init(&call->body);
     if (body)
         zmq_msg_move(&call->body, body);
-    call->id = hop_submit(up->hop, now, message->deadline, key, again, call);
-    message->id = call->id;
-    message->deadline -= HOP_MARGIN;
+    uint64_t deadline = message->deadline;
+    call->id = message->id = hop_submit(up->hop, now, deadline, key, again, call);
+    message->deadline = deadline > HOP_MARGIN ? deadline - HOP_MARGIN : 0;
     if (zmq_msg_size(&call->body) > up->side.part_max || !message_pack(message, PROTOCOL_NEWEST, &call->head))
-        buffer_reset(&call->head); /* an empty head: found when it is to be sent */
-    message->deadline += HOP_MARGIN;
+        buffer_reset(&call->head);
+    message->deadline = deadline;
     return call->id;
 }
 
@@ -225,128 +216,133 @@ void upstream_forget(struct upstream *up, uint64_t id)
 {
     struct call *call = hop_forget(up->hop, id);
     if (call)
-        spare_call(up, call);
+        free_call(call);
 }
 
-/* Tells whoever waits, with what we say ourselves: nobody answered. */
-static void fail_call(struct upstream *up, struct call *call, enum cause cause, const char *text)
+/* The end of every call that somebody waits for. */
+static void finish_call(struct call *call, const struct message *answer, zmq_msg_t *body)
 {
-    struct message *m = &up->message;
-    zmq_msg_t none;
-    zmq_msg_init(&none);
-    m->type = MESSAGE_FAILED;
-    m->id = call->id;
-    m->protocol = PROTOCOL_NEWEST;
-    m->cause = str_of(cause_name(cause));
-    m->text = str_of(text);
     upstream_done *done = call->done;
     void *user = call->user;
-    spare_call(up, call);
-    done(user, m, &none);
+    free_call(call);
+    done(user, answer, body);
+}
+
+/* Nobody answered: what is said instead. */
+static struct message *own_answer(struct upstream *up, const struct call *call, enum message_type type)
+{
+    up->message.type = type;
+    up->message.id = call->id;
+    up->message.protocol = PROTOCOL_NEWEST;
+    return &up->message;
+}
+
+static void fail_call(struct upstream *up, struct call *call, enum cause cause, const char *text)
+{
+    struct message *m = own_answer(up, call, MESSAGE_FAILED);
+    zmq_msg_t none;
+    zmq_msg_init(&none);
+    m->cause = str_of(cause_name(cause));
+    m->text = str_of(text);
+    finish_call(call, m, &none);
     zmq_msg_close(&none);
 }
 
 static void refuse_call(struct upstream *up, struct call *call)
 {
-    struct message *m = &up->message;
+    struct message *m = own_answer(up, call, MESSAGE_BUSY);
     zmq_msg_t none;
     zmq_msg_init(&none);
-    m->type = MESSAGE_BUSY;
-    m->id = call->id;
-    m->protocol = PROTOCOL_NEWEST;
     m->retry_after = 1;
-    upstream_done *done = call->done;
-    void *user = call->user;
-    spare_call(up, call);
-    done(user, m, &none);
+    finish_call(call, m, &none);
     zmq_msg_close(&none);
 }
 
 /* Instances. */
 
-static void watch(struct upstream *up, zsock_t *socket)
+static void watch(struct upstream *up, int descriptor, uint32_t what)
 {
-    struct epoll_event event = {.events = EPOLLIN};
-    epoll_ctl(up->epoll, EPOLL_CTL_ADD, zsock_fd(socket), &event);
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
+    epoll_ctl(up->epoll, EPOLL_CTL_ADD, descriptor, &event);
 }
 
-static void open_instance(struct upstream *up, struct instance *instance, const struct registry_entry *entry)
+static bool connect_instance(struct instance *instance, const struct frame_side *side, const char *path)
 {
     static _Atomic unsigned serial; /* names of monitors are the process's, and several loops have upstreams */
     char monitor[64];
     snprintf(monitor, sizeof(monitor), "inproc://monitor-%u", atomic_fetch_add(&serial, 1));
     instance->dealer = zsock_new(ZMQ_DEALER);
     instance->monitor = zsock_new(ZMQ_PAIR);
-    if (!instance->dealer || !instance->monitor) {
-        log_error("%s/%s: a ZeroMQ socket cannot be made: %s; trying again", up->options.stage, entry->instance,
-                  zmq_strerror(zmq_errno()));
-        zsock_destroy(&instance->dealer);
+    if (!instance->dealer || !instance->monitor)
+        return false;
+    void *dealer = zsock_resolve(instance->dealer);
+    frame_limit_socket(side, dealer, UNREAD_MAX);
+    zsock_set_linger(instance->dealer, 0); /* what an instance has not read when we close is sent to another */
+    zsock_set_reconnect_ivl(instance->dealer, RECONNECT_MS);
+    return zmq_socket_monitor(dealer, monitor, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) == 0 &&
+           zsock_connect(instance->monitor, "%s", monitor) == 0 &&
+           zsock_connect(instance->dealer, "ipc://%s", path) == 0;
+}
+
+static void look_at_monitor(struct upstream *up, struct instance *instance, uint64_t now);
+
+static void open_instance(struct upstream *up, struct instance *instance, const struct registry_entry *entry,
+                          uint64_t now)
+{
+    *instance = (struct instance){
+        .state = CONNECTING, .listed = true, .life = entry->life, .opened = now, .protocol = PROTOCOL_OLDEST};
+    snprintf(instance->name, sizeof(instance->name), "%s/%s", up->options.stage, entry->instance);
+    if (!connect_instance(instance, &up->side, entry->path)) {
+        log_limited(&up->socket_limit, LOG_LEVEL_ERROR, "%s cannot be connected to: %s; trying again", instance->name,
+                    zmq_strerror(zmq_errno()));
         zsock_destroy(&instance->monitor);
+        zsock_destroy(&instance->dealer);
+        instance->state = UNUSED;
         return;
     }
-    void *dealer = zsock_resolve(instance->dealer);
-    frame_limit_socket(&up->side, dealer, (int)up->options.settings->queue);
-    zsock_set_linger(instance->dealer, 0); /* what an instance has not read when we close is sent to another */
-    zsock_set_immediate(instance->dealer, 1);
-    zsock_set_reconnect_ivl(instance->dealer, 100);
-    zmq_socket_monitor(dealer, monitor, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
-    zsock_connect(instance->monitor, "%s", monitor);
-    zsock_connect(instance->dealer, "ipc://%s", entry->path);
-    instance->used = true;
-    instance->listed = true;
-    instance->life = entry->life;
-    instance->protocol = PROTOCOL_OLDEST;
-    snprintf(instance->name, sizeof(instance->name), "%s/%s", up->options.stage, entry->instance);
-    watch(up, instance->dealer);
-    watch(up, instance->monitor);
+    watch(up, zsock_fd(instance->dealer), (uint32_t)(instance - up->instances) * 2);
+    watch(up, zsock_fd(instance->monitor), (uint32_t)(instance - up->instances) * 2 + MONITOR);
+    /* libzmq signals only to who has looked and found nothing. */
+    look_at_monitor(up, instance, now);
 }
 
 /* Its connection is gone, or it is not worth one. */
 static void lose_instance(struct upstream *up, struct instance *instance, uint64_t now)
 {
     unsigned number = (unsigned)(instance - up->instances);
-    if (instance->greeted) {
+    if (instance->state == GREETED) {
         unsigned held = hop_in_flight(up->hop, number);
-        if (held)
+        if (held) {
             count(up->deaths, 1);
-        if (held)
             log_warning("%s is gone with %u requests; they are sent to another or wait", instance->name, held);
-        else
+        } else {
             log_info("%s is gone", instance->name);
+        }
         hop_peer_died(up->hop, now, number);
     }
     close_instance(up, instance);
 }
 
-static void look_at_registry(struct upstream *up, uint64_t now)
+/* Connects to a life that was not known. Without a free place it takes that of one to which no connection could be
+ * made. */
+static void meet(struct upstream *up, const struct registry_entry *entry, uint64_t now)
 {
-    struct registry_entry entries[HOP_PEERS];
-    int n = registry_list(up->options.settings->run_dir, up->options.stage, entries, HOP_PEERS);
-    for (int i = 0; i < HOP_PEERS; i++)
-        up->instances[i].listed = false;
-    for (int e = 0; e < n; e++) {
-        struct instance *unused = NULL, *known = NULL;
-        for (int i = 0; i < HOP_PEERS && !known; i++) {
-            struct instance *instance = &up->instances[i];
-            if (!instance->used)
-                unused = unused ? unused : instance;
-            else if (instance->life == entries[e].life)
-                known = instance;
-        }
-        if (known)
-            known->listed = true;
-        else if (unused)
-            open_instance(up, unused, &entries[e]);
-    }
+    struct instance *place = NULL;
     for (int i = 0; i < HOP_PEERS; i++) {
         struct instance *instance = &up->instances[i];
-        if (!instance->used || instance->listed)
-            continue;
-        if (instance->greeted)
-            hop_peer_leaving(up->hop, now, (unsigned)i);
-        else if (!instance->connected)
-            close_instance(up, instance);
+        if (instance->state != UNUSED && instance->life == entry->life) {
+            instance->listed = true;
+            return;
+        }
+        bool dead = instance->state == CONNECTING && now - instance->opened > CONNECT_FOR;
+        if (instance->state == UNUSED || (dead && !place))
+            place = instance;
     }
+    if (!place)
+        return;
+    if (place->state != UNUSED)
+        close_instance(up, place);
+    open_instance(up, place, entry, now);
 }
 
 static void say(struct upstream *up, struct instance *instance, enum message_type type)
@@ -362,6 +358,30 @@ static void say(struct upstream *up, struct instance *instance, enum message_typ
     m->pid = (uint64_t)getpid();
     m->release = STR(FILMYFLY_RELEASE);
     frame_write(&up->side, zsock_resolve(instance->dealer), NULL, 0, m, instance->protocol, NULL);
+    instance->touched = true;
+}
+
+static void look_at_registry(struct upstream *up, uint64_t now)
+{
+    const char *run_dir = up->options.settings->run_dir;
+    int n = registry_list(run_dir, up->options.stage, up->entries, LIST_MAX);
+    bool whole = n < 0 ? errno == ENOENT : n < LIST_MAX;
+    if (n < 0 && !whole)
+        log_limited(&up->registry_limit, LOG_LEVEL_ERROR, "%s/%s cannot be read: %s; the instances known are kept",
+                    run_dir, up->options.stage, strerror(errno));
+    for (int i = 0; i < HOP_PEERS; i++)
+        up->instances[i].listed = !whole; /* who is not in half a list has not gone */
+    for (int e = 0; e < n; e++)
+        meet(up, &up->entries[e], now);
+    for (int i = 0; i < HOP_PEERS; i++) {
+        struct instance *instance = &up->instances[i];
+        if (instance->state == CONNECTED)
+            say(up, instance, MESSAGE_HELLO); /* once more: it may have had no room for a new neighbour */
+        else if (instance->state == GREETED && !instance->listed)
+            hop_peer_leaving(up->hop, now, (unsigned)i);
+        else if (instance->state == CONNECTING && (!instance->listed || now - instance->opened > CONNECT_FOR))
+            close_instance(up, instance);
+    }
 }
 
 /* Receiving. */
@@ -370,15 +390,44 @@ static void on_hello(struct upstream *up, struct instance *instance, const struc
 {
     uint32_t newest = frame_newest_protocol();
     if (m->oldest > newest || m->newest < PROTOCOL_OLDEST) {
-        log_error("%s speaks protocols %u to %u, this is %u to %u: it gets no work", instance->name,
-                  (unsigned)m->oldest, (unsigned)m->newest, PROTOCOL_OLDEST, newest);
+        if (instance->state == CONNECTED) {
+            log_error("%s speaks protocols %u to %u, this is %u to %u: it gets no work", instance->name,
+                      (unsigned)m->oldest, (unsigned)m->newest, PROTOCOL_OLDEST, newest);
+            instance->state = FOREIGN;
+        }
         return;
     }
     instance->protocol = m->newest < newest ? (uint32_t)m->newest : newest;
-    instance->greeted = true;
-    log_info("%s takes work: process %u, credit %u, protocol %u, release " STR_FMT, instance->name, (unsigned)m->pid,
-             (unsigned)m->credit, instance->protocol, STR_ARG(m->release));
+    if (instance->state != GREETED)
+        log_info("%s takes work: process %u, credit %u, protocol %u, release " STR_FMT, instance->name,
+                 (unsigned)m->pid, (unsigned)m->credit, instance->protocol, STR_ARG(m->release));
+    instance->state = GREETED;
     hop_peer_ready(up->hop, now, (unsigned)(instance - up->instances), (uint32_t)m->credit);
+}
+
+static void on_leave(struct upstream *up, struct instance *instance, uint64_t now)
+{
+    unsigned number = (unsigned)(instance - up->instances);
+    if (!instance->leaving)
+        log_info("%s is leaving, with %u requests to finish", instance->name, hop_in_flight(up->hop, number));
+    instance->leaving = true;
+    hop_peer_leaving(up->hop, now, number);
+    say(up, instance, MESSAGE_BYE);
+}
+
+static bool is_answer_to(enum message_type asked, enum message_type type)
+{
+    switch ((int)type) {
+    case MESSAGE_BUSY:
+    case MESSAGE_FAILED:
+        return true;
+    case MESSAGE_RESPONSE:
+        return asked == MESSAGE_REQUEST;
+    case MESSAGE_RESULT:
+    case MESSAGE_REFUSED:
+        return asked == MESSAGE_QUERY;
+    }
+    return false;
 }
 
 static void on_answer(struct upstream *up, struct instance *instance, const struct message *m, zmq_msg_t *body,
@@ -391,11 +440,13 @@ static void on_answer(struct upstream *up, struct instance *instance, const stru
         return;
     }
     struct call *call = user;
-    upstream_done *done = call->done;
-    void *whom = call->user;
-    histogram(up->latency, now - call->sent);
-    spare_call(up, call);
-    done(whom, m, body);
+    histogram(up->latency, clock_now() - call->sent); /* it may have been sent after `now` */
+    if (is_answer_to(call->type, m->type)) {
+        finish_call(call, m, body);
+    } else {
+        frame_misplaced(&up->side, instance->name, m, "no answer to what was asked");
+        fail_call(up, call, CAUSE_INTERNAL, "it was answered with a message of another kind");
+    }
 }
 
 static void on_message(struct upstream *up, struct instance *instance, const struct message *m, zmq_msg_t *body,
@@ -406,7 +457,7 @@ static void on_message(struct upstream *up, struct instance *instance, const str
         on_hello(up, instance, m, now);
         return;
     }
-    if (!instance->greeted) {
+    if (instance->state != GREETED) {
         frame_misplaced(&up->side, instance->name, m, "it said no HELLO");
         return;
     }
@@ -415,9 +466,7 @@ static void on_message(struct upstream *up, struct instance *instance, const str
         hop_peer_heard(up->hop, now, number, (uint32_t)m->credit);
         return;
     case MESSAGE_LEAVE:
-        log_info("%s is leaving, with %u requests to finish", instance->name, hop_in_flight(up->hop, number));
-        hop_peer_leaving(up->hop, now, number);
-        say(up, instance, MESSAGE_BYE);
+        on_leave(up, instance, now);
         return;
     case MESSAGE_RESPONSE:
     case MESSAGE_RESULT:
@@ -430,26 +479,29 @@ static void on_message(struct upstream *up, struct instance *instance, const str
     frame_misplaced(&up->side, instance->name, m, "not for this side of a hop");
 }
 
-/* Reads what is there, `most` messages at most; false when more may be left. */
+/*
+ * Reads what is there, `most` messages at most; false when more may be left. It ends with a look that found nothing, so
+ * from then on the descriptor tells of the next message (until something is sent: `touched`).
+ */
 static bool receive(struct upstream *up, struct instance *instance, uint64_t now, int most)
 {
     void *socket = zsock_resolve(instance->dealer);
+    instance->touched = false;
     for (int i = 0; i < most; i++) {
         zmq_msg_t head, body;
-        int events;
-        size_t size = sizeof(events);
-        if (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) < 0 || !(events & ZMQ_POLLIN))
-            return true;
-        if (frame_read(&up->side, socket, instance->name, &head, &body))
+        enum frame_found found = frame_read(&up->side, socket, instance->name, &head, &body);
+        if (found == FRAME_GOOD)
             on_message(up, instance, &up->side.message, &body, now);
         zmq_msg_close(&head);
         zmq_msg_close(&body);
+        if (found == FRAME_NONE)
+            return true;
     }
     return false;
 }
 
-/* What the monitor says: connected, or gone. False when the instance is gone. */
-static bool look_at_monitor(struct upstream *up, struct instance *instance, uint64_t now)
+/* What the monitor says: connected, or gone. */
+static void look_at_monitor(struct upstream *up, struct instance *instance, uint64_t now)
 {
     void *monitor = zsock_resolve(instance->monitor);
     for (;;) {
@@ -457,7 +509,7 @@ static bool look_at_monitor(struct upstream *up, struct instance *instance, uint
         zmq_msg_init(&event);
         if (zmq_msg_recv(&event, monitor, ZMQ_DONTWAIT) < 0) {
             zmq_msg_close(&event);
-            return true;
+            return;
         }
         uint16_t what = 0;
         if (zmq_msg_size(&event) >= sizeof(what))
@@ -469,13 +521,13 @@ static bool look_at_monitor(struct upstream *up, struct instance *instance, uint
         zmq_msg_close(&address);
 
         if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
-            instance->connected = true;
+            instance->state = CONNECTED;
             say(up, instance, MESSAGE_HELLO);
         } else if (what == ZMQ_EVENT_DISCONNECTED) {
             /* The last answers of a dead instance are still readable; credit bounds how many. */
             receive(up, instance, now, INT32_MAX);
             lose_instance(up, instance, now);
-            return false;
+            return;
         }
     }
 }
@@ -486,26 +538,29 @@ static void send_call(struct upstream *up, const struct hop_action *action)
 {
     struct instance *instance = &up->instances[action->peer];
     struct call *call = action->user;
-    zmq_msg_t body;
+    void *user, *socket = zsock_resolve(instance->dealer);
     if (!call->head.n) {
-        if (hop_forget(up->hop, call->id))
+        if (hop_reply(up->hop, clock_now(), action->peer, call->id, false, &user))
             fail_call(up, call, CAUSE_INTERNAL, "the request is beyond the protocol's limits");
         return;
     }
-    if (call->tried)
-        count(up->again, 1);
-    call->tried = true;
+    zmq_msg_t body;
     zmq_msg_init(&body);
     zmq_msg_copy(&body, &call->body);
-    void *socket = zsock_resolve(instance->dealer);
-    /* When it cannot be sent (the connection is just breaking) it counts as in flight all the same: the death that follows frees it. */
+    bool sent;
     if (instance->protocol == PROTOCOL_NEWEST) {
-        frame_write_packed(&up->side, socket, call->type, call->head.p, call->head.n, &body);
+        sent = frame_write_packed(&up->side, socket, NULL, 0, call->type, &call->head, &body);
     } else {
-        struct message *m = &up->message;
-        message_unpack(call->head.p, call->head.n, m);
-        frame_write(&up->side, socket, NULL, 0, m, instance->protocol, &body);
+        message_unpack(call->head.p, call->head.n, &up->message); /* cannot fail: message_pack made it */
+        sent = frame_write(&up->side, socket, NULL, 0, &up->message, instance->protocol, &body);
     }
+    instance->touched = true;
+    /* Not sent: too much lies there unread. It is as if it had said so itself. */
+    if (!sent)
+        hop_reply(up->hop, clock_now(), action->peer, call->id, true, &user);
+    else if (call->tried)
+        count(up->again, 1);
+    call->tried |= sent;
 }
 
 static void answer_call(struct upstream *up, const struct hop_action *action)
@@ -517,7 +572,11 @@ static void answer_call(struct upstream *up, const struct hop_action *action)
         refuse_call(up, call);
         return;
     case HOP_DEADLINE:
-        fail_call(up, call, hop_ready(up->hop) ? CAUSE_DEADLINE : CAUSE_UNAVAILABLE, "no answer in time");
+        /* Of what was sent and may not be sent again nobody can say that nothing was done. */
+        if (hop_ready(up->hop) || (call->tried && !call->again))
+            fail_call(up, call, CAUSE_DEADLINE, "no answer in time");
+        else
+            fail_call(up, call, CAUSE_UNAVAILABLE, "nobody was there in time");
         return;
     case HOP_UNAVAILABLE:
         fail_call(up, call, CAUSE_UNAVAILABLE, "its instance died, and too many requests are sent again already");
@@ -535,60 +594,92 @@ static void answer_call(struct upstream *up, const struct hop_action *action)
     }
 }
 
-static bool act(struct upstream *up)
+static void act(struct upstream *up)
 {
     struct hop_action action;
-    bool sent = false;
     while (hop_next(up->hop, &action)) {
         switch (action.type) {
         case HOP_SEND:
             send_call(up, &action);
-            sent = true;
             break;
         case HOP_PING:
             say(up, &up->instances[action.peer], MESSAGE_PING);
-            sent = true;
             break;
         case HOP_ANSWER:
             answer_call(up, &action);
             break;
         }
     }
-    return sent;
+}
+
+/* Looks at the sockets whose descriptors are readable: a look at one that is not costs two calls of the kernel. False
+ * when work is left. */
+static bool look_at_sockets(struct upstream *up, uint64_t now)
+{
+    struct epoll_event ready[2 * HOP_PEERS + 1];
+    bool all = true;
+    int n = epoll_wait(up->epoll, ready, 2 * HOP_PEERS + 1, 0);
+    for (int i = 0; i < n; i++) {
+        uint32_t what = ready[i].data.u32;
+        uint64_t raised;
+        if (what == WAKE) {
+            /* It does not say whose messages were left. */
+            if (read(up->wake, &raised, sizeof(raised)) > 0)
+                for (int k = 0; k < HOP_PEERS; k++)
+                    up->instances[k].touched = up->instances[k].state != UNUSED;
+            continue;
+        }
+        struct instance *instance = &up->instances[what / 2];
+        if (instance->state == UNUSED)
+            continue; /* closed a moment ago, by its other socket's event */
+        if (what & MONITOR)
+            look_at_monitor(up, instance, now);
+        else
+            all &= receive(up, instance, now, MESSAGES_TURN);
+    }
+    return all;
+}
+
+/* A send can swallow the descriptor's edge: look once more, or answers would lie there for good. False when work is
+ * left. */
+static bool look_at_touched(struct upstream *up, uint64_t now)
+{
+    bool all = true;
+    for (int i = 0; i < HOP_PEERS; i++)
+        if (up->instances[i].touched)
+            all &= receive(up, &up->instances[i], now, MESSAGES_TURN);
+    return all;
+}
+
+static bool is_touched(const struct upstream *up)
+{
+    bool any = false;
+    for (int i = 0; i < HOP_PEERS; i++)
+        any |= up->instances[i].touched;
+    return any;
 }
 
 void upstream_turn(struct upstream *up)
 {
-    uint64_t now = clock_now(), raised;
-    bool all = true;
-    if (read(up->wake, &raised, sizeof(raised)) < 0)
-        raised = 0;
+    uint64_t now = clock_now();
     if (now - up->looked >= LOOK_EVERY) {
         up->looked = now;
         look_at_registry(up, now);
     }
     /* Receive before time passes: what arrived while this process was frozen is not late. */
-    for (int i = 0; i < HOP_PEERS; i++) {
-        struct instance *instance = &up->instances[i];
-        if (instance->used && look_at_monitor(up, instance, now))
-            all &= receive(up, instance, now, MESSAGES_TURN);
-    }
+    bool all = look_at_sockets(up, now);
     if (now - up->ticked >= TICK_EVERY) {
         up->ticked = now;
         hop_tick(up->hop, now);
         gauge(up->ready, hop_ready(up->hop));
         gauge(up->pending, hop_pending(up->hop));
     }
-    /* A send can swallow the descriptor's edge: look once more, or answers would lie there for good. */
-    for (int rounds = 0; act(up); rounds++) {
-        for (int i = 0; i < HOP_PEERS; i++)
-            if (up->instances[i].used)
-                all &= receive(up, &up->instances[i], now, MESSAGES_TURN);
-        if (rounds == 3) {
-            all = false;
-            break;
-        }
+    /* What is received frees credit, which sends more; after some rounds the rest waits for the next turn. */
+    act(up);
+    for (int rounds = 0; rounds < 3 && is_touched(up); rounds++) {
+        all &= look_at_touched(up, now);
+        act(up);
     }
-    if (!all)
+    if (!all || is_touched(up))
         wake_later(up);
 }

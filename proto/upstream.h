@@ -1,9 +1,10 @@
 /*
- * The left side of a hop: sends requests to the instances of the right neighbour and brings back the answers. The judgement (who gets it,
- * when it is sent again, when it is given up) is hop.h, which is pure; this is its shell: the registry, one DEALER per instance, clocks, frames.
+ * The left side of a hop: sends requests to the instances of the right neighbour and brings back the answers. The
+ * judgement (who gets it, when it is sent again, when it is given up) is hop.h, which is pure; this is its shell: the
+ * registry, one DEALER per instance, clocks, frames.
  *
- * One thread owns it. It shows a single descriptor: when that is readable, and at least every 20 ms, and once after a batch of sends,
- * the owner calls upstream_turn, which receives, calls the `done`s and sends.
+ * One thread owns it. It shows a single descriptor: when that is readable, and at least every 20 ms, and once after a
+ * batch of sends, the owner calls upstream_turn, which receives, calls the `done`s and sends.
  */
 #ifndef FILMYFLY_UPSTREAM_H
 #define FILMYFLY_UPSTREAM_H
@@ -16,14 +17,15 @@
 struct upstream;
 
 /*
- * The answer: RESPONSE or RESULT, REFUSED, FAILED, or BUSY (here or there: no room; retry_after is set). Called exactly once for each request,
- * from upstream_turn only, at the latest 20 ms after its deadline. message and body live until it returns; the body may be taken with zmq_msg_move.
+ * The answer: RESPONSE or RESULT, REFUSED, FAILED, or BUSY (here or there: no room; retry_after is set). Called exactly
+ * once for each request, from upstream_turn only, at the latest 20 ms after its deadline. message and body live until
+ * it returns; the body may be taken with zmq_msg_move.
  */
 typedef void upstream_done(void *user, const struct message *answer, zmq_msg_t *body);
 
 struct upstream_options {
-    const char *stage;       /* whose instances: "cacher" */
-    const char *own_stage;   /* who asks: "gateway" */
+    const char *stage;     /* whose instances: "cacher" */
+    const char *own_stage; /* who asks: "gateway" */
     const char *own_instance;
     const struct settings *settings;
 };
@@ -37,11 +39,10 @@ int upstream_fd(const struct upstream *upstream);
 void upstream_turn(struct upstream *upstream);
 
 /*
- * Sends a REQUEST or QUERY, some time before the next upstream_turn returns. The message's id is set here and returned; its deadline must be set.
- *   body    taken over (left empty), may be NULL
- *   key     what makes requests "the same" for the query of death (hash of method and target, or of the batch); see upstream_key
- *   again   it may be sent a second time when its receiver died
- * Never calls done itself.
+ * Sends a REQUEST or QUERY, some time before the next upstream_turn returns. The message's id is set here and returned;
+ * its deadline must be set. body    taken over (left empty), may be NULL key     what makes requests "the same" for the
+ * query of death (hash of method and target, or of the batch); see upstream_key again   it may be sent a second time
+ * when its receiver died Never calls done itself.
  */
 uint64_t upstream_send(struct upstream *upstream, struct message *message, zmq_msg_t *body, uint64_t key, bool again,
                        upstream_done *done, void *user);

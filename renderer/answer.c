@@ -9,7 +9,7 @@
 #define GZIP_LEAST 200 /* bytes; what is shorter gains nothing */
 
 struct answer_writer {
-    struct gzip *gzip; /* NULL: pages are not compressed here */
+    struct gzip *gzip;            /* NULL: pages are not compressed here */
     char shared[FRESH_NEVER][40]; /* CDN-Cache-Control by freshness */
     char etag[ETAG_SIZE];
     char retry_after[24];
@@ -56,7 +56,8 @@ static struct str browser_policy(const struct answer *answer)
 {
     if (answer->fresh == FRESH_NEVER)
         return STR("no-store");
-    return answer->status == 200 ? STR("max-age=0, stale-while-revalidate=60, stale-if-error=2592000") : STR("max-age=0");
+    return answer->status == 200 ? STR("max-age=0, stale-while-revalidate=60, stale-if-error=2592000")
+                                 : STR("max-age=0");
 }
 
 static void write_body(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes,
@@ -76,8 +77,8 @@ static void write_body(struct answer_writer *writer, const struct answer *answer
         memcpy(zmq_msg_data(body), answer->body.p, answer->body.n);
 }
 
-void answer_write(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes, struct message *message,
-                  zmq_msg_t *body)
+void answer_write(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes,
+                  struct message *message, zmq_msg_t *body)
 {
     message->type = MESSAGE_RESPONSE;
     message->status = answer->status;
@@ -98,7 +99,8 @@ void answer_write(struct answer_writer *writer, const struct answer *answer, con
     if (answer->allow.p)
         headers_add(headers, STR("allow"), answer->allow);
     if (answer->retry_after) {
-        int n = snprintf(writer->retry_after, sizeof writer->retry_after, "%llu", (unsigned long long)answer->retry_after);
+        int n =
+            snprintf(writer->retry_after, sizeof writer->retry_after, "%llu", (unsigned long long)answer->retry_after);
         headers_add(headers, STR("retry-after"), (struct str){writer->retry_after, (uint32_t)n});
     }
     if (answer->status == 200 && answer->fresh != FRESH_NEVER) {

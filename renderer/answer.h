@@ -1,6 +1,6 @@
 /*
- * From a finished page to a RESPONSE: status, header lines, entity tag, encoding. What caches may do is said in standard headers only
- * (RFC 9111, 5861, 9213), so that any cache on the way treats the pages rightly.
+ * From a finished page to a RESPONSE: status, header lines, entity tag, encoding. What caches may do is said in
+ * standard headers only (RFC 9111, 5861, 9213), so that any cache on the way treats the pages rightly.
  */
 #ifndef FILMYFLY_ANSWER_H
 #define FILMYFLY_ANSWER_H
@@ -32,9 +32,10 @@ struct answer_writer *answer_writer_new(const struct settings *settings);
 void answer_writer_free(struct answer_writer **writer);
 
 /*
- * Fills the message (its texts live until the next call) and the body. A 200 whose entity tag the client has becomes a 304 without a body.
+ * Fills the message (its texts live until the next call) and the body. A 200 whose entity tag the client has becomes a
+ * 304 without a body.
  */
-void answer_write(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes, struct message *message,
-                  zmq_msg_t *body);
+void answer_write(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes,
+                  struct message *message, zmq_msg_t *body);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * The addresses of static files: their names carry a fingerprint of their content, and static/manifest.txt in the share directory says which
+ * The addresses of static files: their names carry a fingerprint of their content, and static/manifest.txt in the share
+ * directory says which
  * ("site.css site.3f2a9c01.css"). Views name them {{assets.site_css}}.
  */
 #ifndef FILMYFLY_ASSETS_H

@@ -36,7 +36,8 @@ static struct value gap_item(struct arena *arena)
 }
 
 /*
- * Adds `pager` (unless there is one page only), `path` with the page's number, and `total_text`. False when the page lies beyond the last.
+ * Adds `pager` (unless there is one page only), `path` with the page's number, and `total_text`. False when the page
+ * lies beyond the last.
  */
 static bool set_pager(struct arena *arena, const struct route_match *match, int64_t total, struct value *root)
 {
@@ -153,8 +154,9 @@ bool complete_movie(struct arena *arena, const struct route_match *match, struct
     set_list(root, STR("by_director"), STR("has_by_director"), select_related(arena, related, true));
     set_list(root, STR("in_category"), STR("has_in_category"), select_related(arena, related, false));
     value_set(root, STR("has_actors"), value_bool(is_there(movie, STR("actors"))));
-    value_set(root, STR("has_money"), value_bool(is_there(movie, STR("budget_text")) || is_there(movie, STR("gross_domestic_text")) ||
-                                                 is_there(movie, STR("gross_worldwide_text"))));
+    value_set(root, STR("has_money"),
+              value_bool(is_there(movie, STR("budget_text")) || is_there(movie, STR("gross_domestic_text")) ||
+                         is_there(movie, STR("gross_worldwide_text"))));
     const struct value *categories = value_get(movie, STR("categories"));
     if (categories && categories->type == VALUE_LIST && categories->n > 0)
         value_set(root, STR("category"), categories->as.items[0]);

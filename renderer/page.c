@@ -11,10 +11,10 @@
 #include "log.h"
 #include "rows.h"
 
-#define PAGE_MEMORY  (32 * 1024 * 1024) /* most that one page may take, beside its body */
-#define MARGIN       (20 * MILLISECOND) /* we wait this much longer than we tell dbproxy, as PROTOCOL.md says */
-#define RETRY_AFTER  2                  /* seconds, when dbproxy names no other time */
-#define ROOT_ROOM    24                 /* names at the root of a view */
+#define PAGE_MEMORY (32 * 1024 * 1024) /* most that one page may take, beside its body */
+#define MARGIN      (20 * MILLISECOND) /* we wait this much longer than we tell dbproxy, as PROTOCOL.md says */
+#define RETRY_AFTER 2                  /* seconds, when dbproxy names no other time */
+#define ROOT_ROOM   24                 /* names at the root of a view */
 
 /* A request in flight. */
 struct page {
@@ -151,7 +151,8 @@ static const char *sentence_of(unsigned status)
     }
 }
 
-/* An error in the form that the route would have had; of HTML the view named like the status, or a plain sentence if that fails too. */
+/* An error in the form that the route would have had; of HTML the view named like the status, or a plain sentence if
+ * that fails too. */
 static void page_fail(struct page *page, struct answer answer)
 {
     struct pages *pages = page->pages;
@@ -164,7 +165,8 @@ static void page_fail(struct page *page, struct answer answer)
     if (answer.form == FORM_HTML && render_view(page, name, &root)) {
         answer.body = buffer_str(&pages->html);
     } else if (answer.form == FORM_JSON) {
-        answer.body = arena_printf(page->arena, "{\"status\":%u,\"error\":\"%s\"}", answer.status, sentence_of(answer.status));
+        answer.body =
+            arena_printf(page->arena, "{\"status\":%u,\"error\":\"%s\"}", answer.status, sentence_of(answer.status));
     } else {
         answer.form = FORM_TEXT;
         answer.body = arena_printf(page->arena, "%s\n", sentence_of(answer.status));
@@ -177,35 +179,42 @@ static void page_refuse(struct page *page, unsigned status)
     page_fail(page, (struct answer){.status = status, .fresh = status >= 500 ? FRESH_NEVER : FRESH_SHORT});
 }
 
-/* Sets what the batch brought under the names that the route gives it. False: what the page needs is not there, or has moved (then *moved). */
-static bool set_results(struct page *page, struct value *root, struct value *results, struct str *moved)
+/* What a route wants of a result's rows; NIL when there is none. */
+static struct value take_rows(const struct value *rows, enum route_rows wanted)
+{
+    const struct value *row = rows->n ? &rows->as.items[0] : NULL;
+    if (wanted == ROWS_LIST)
+        return *rows;
+    if (wanted == ROWS_VALUE)
+        return row && row->n ? row->as.map.values[0] : NIL;
+    return row ? *row : NIL;
+}
+
+/* Where a row lives now, when that is not where it was asked for; else STR_NONE. */
+static struct str moved_to(struct page *page, const struct value *row)
+{
+    const struct route_variable *asked = route_variable(&page->match, STR("slug"));
+    const struct value *slug = value_get(row, STR("slug"));
+    if (!asked || !slug || slug->type != VALUE_STR || str_eq(slug->as.str, asked->text))
+        return STR_NONE;
+    return route_path_of(page->arena, page->match.route, slug->as.str);
+}
+
+/*
+ * Sets what the batch brought under the names that the route gives it. False: what the page needs is not there, or has
+ * moved (then *moved says where to).
+ */
+static bool set_results(struct page *page, struct value *root, const struct value *results, struct str *moved)
 {
     const struct route *route = page->match.route;
     for (size_t i = 0; i < ROUTE_STATEMENTS && route->statements[i].name; i++) {
-        struct value *rows = &results[i], *row = rows->n ? &rows->as.items[0] : NULL;
-        struct value value = NIL;
-        switch (route->statements[i].rows) {
-        case ROWS_LIST:
-            value = *rows;
-            break;
-        case ROWS_VALUE:
-            value = row && row->n ? row->as.map.values[0] : NIL;
-            break;
-        case ROWS_ONE:
-            value = row ? *row : NIL;
-            break;
-        case ROWS_NEED: {
-            if (!row)
+        struct value value = take_rows(&results[i], route->statements[i].rows);
+        if (route->statements[i].rows == ROWS_NEED) {
+            if (value.type == VALUE_NIL)
                 return false;
-            const struct route_variable *asked = route_variable(&page->match, STR("slug"));
-            const struct value *slug = value_get(row, STR("slug"));
-            if (asked && slug && slug->type == VALUE_STR && !str_eq(slug->as.str, asked->text)) {
-                *moved = route_path_of(page->arena, route, slug->as.str);
+            *moved = moved_to(page, &value);
+            if (moved->p)
                 return false;
-            }
-            value = *row;
-            break;
-        }
         }
         value_set(root, str_of(route->statements[i].as), value);
     }
@@ -231,8 +240,8 @@ static bool render_root(struct page *page, const struct value *root)
     buffer_reset(&page->pages->html);
     if (json_write(&page->pages->html, root))
         return true;
-    log_limited(&page->pages->limit, LOG_LEVEL_ERROR, "the JSON of " STR_FMT " is longer than a body may be, answering 500",
-                STR_ARG(page->target));
+    log_limited(&page->pages->limit, LOG_LEVEL_ERROR,
+                "the JSON of " STR_FMT " is longer than a body may be, answering 500", STR_ARG(page->target));
     return false;
 }
 
@@ -240,7 +249,7 @@ static void page_render(struct page *page, const struct tags *tags, const void *
 {
     const struct route *route = page->match.route;
     struct answer answer = {.status = 200, .form = route->form, .fresh = route->fresh, .tags = tags};
-    struct value root = start_root(page), results[ROUTE_STATEMENTS];
+    struct value root = start_root(page), results[ROUTE_STATEMENTS] = {0};
     uint32_t n = 0;
     while (n < ROUTE_STATEMENTS && route->statements[n].name)
         n++;
@@ -253,7 +262,8 @@ static void page_render(struct page *page, const struct tags *tags, const void *
     }
     fault("render-rows", page->target);
     struct str moved = STR_NONE;
-    if (!set_results(page, &root, results, &moved) || (route->complete && !route->complete(page->arena, &page->match, &root))) {
+    if (!set_results(page, &root, results, &moved) ||
+        (route->complete && !route->complete(page->arena, &page->match, &root))) {
         answer.status = moved.p ? 301 : 404;
         answer.location = moved;
         answer.fresh = moved.p ? route->fresh : FRESH_SHORT;
@@ -286,7 +296,8 @@ static void page_without_rows(struct page *page, const struct message *answer)
                     "no rows for " STR_FMT ", answering %u: %s: " STR_FMT, STR_ARG(page->target), status,
                     message_name(answer->type), STR_ARG(answer->text));
     }
-    page_fail(page, (struct answer){.status = status, .fresh = FRESH_NEVER, .retry_after = status == 503 ? retry_after : 0});
+    page_fail(page,
+              (struct answer){.status = status, .fresh = FRESH_NEVER, .retry_after = status == 503 ? retry_after : 0});
 }
 
 static void on_rows(void *user, const struct message *answer, zmq_msg_t *body)
@@ -330,8 +341,9 @@ static void page_ask(struct page *page, struct str trace)
 static enum route_verdict page_read(struct page *page, const struct message *request)
 {
     page->target = arena_copy(page->arena, request->target);
-    page->wishes = (struct wishes){.gzip = gzip_accepted(&request->headers),
-                                   .if_none_match = arena_copy(page->arena, headers_get(&request->headers, STR("if-none-match")))};
+    page->wishes =
+        (struct wishes){.gzip = gzip_accepted(&request->headers),
+                        .if_none_match = arena_copy(page->arena, headers_get(&request->headers, STR("if-none-match")))};
     return route_match(page->pages->options.routes, request->method, page->target, page->arena, &page->match);
 }
 
@@ -353,7 +365,8 @@ void pages_on_request(void *user, struct ticket *ticket, const struct message *m
         page_refuse(page, 404);
         return;
     case ROUTE_NOT_METHOD:
-        page_fail(page, (struct answer){.status = 405, .fresh = FRESH_NEVER, .allow = str_of(page->match.route->methods)});
+        page_fail(page,
+                  (struct answer){.status = 405, .fresh = FRESH_NEVER, .allow = str_of(page->match.route->methods)});
         return;
     case ROUTE_BAD:
         page_refuse(page, 400);
@@ -367,7 +380,8 @@ bool pages_check(const struct route_table *routes, const struct views *views, ch
     for (size_t i = 0; i < routes->n; i++) {
         const char *view = routes->routes[i].view;
         if (view && !views_find(views, str_of(view))) {
-            snprintf(error, error_size, "route %s names the view %s, and there is no %s.mustache", routes->routes[i].pattern, view, view);
+            snprintf(error, error_size, "route %s names the view %s, and there is no %s.mustache",
+                     routes->routes[i].pattern, view, view);
             return false;
         }
     }

@@ -1,6 +1,6 @@
 /*
- * The life of a request: ticket → route → one batch of statements → rows → tree → template → answer. Many are in flight at once, each in
- * a page object of its own from a free list; nothing of a request is kept outside of it.
+ * The life of a request: ticket → route → one batch of statements → rows → tree → template → answer. Many are in flight
+ * at once, each in a page object of its own from a free list; nothing of a request is kept outside of it.
  */
 #ifndef FILMYFLY_PAGE_H
 #define FILMYFLY_PAGE_H

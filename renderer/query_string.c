@@ -1,6 +1,7 @@
 #include "query_string.h"
 
-/* Length of the UTF-8 sequence at p, or 0 when it is none: too long a form, a surrogate, above U+10FFFF, or cut short. */
+/* Length of the UTF-8 sequence at p, or 0 when it is none: too long a form, a surrogate, above U+10FFFF, or cut short.
+ */
 static size_t sequence_length(const unsigned char *p, size_t n)
 {
     unsigned char least = 0x80, most = 0xbf;
@@ -88,7 +89,8 @@ enum query_found query_get(struct arena *arena, struct str query, struct str nam
         struct str left = {pair.p, equals ? (uint32_t)(equals - pair.p) : pair.n};
         struct str key;
         /* A name that cannot be decoded is not the one that is looked for. */
-        if (!str_eq(left, name) && (!memchr(left.p, '%', left.n) || !percent_decode(arena, left, true, &key) || !str_eq(key, name)))
+        if (!str_eq(left, name) &&
+            (!memchr(left.p, '%', left.n) || !percent_decode(arena, left, true, &key) || !str_eq(key, name)))
             continue;
         struct str right = equals ? (struct str){equals + 1, pair.n - left.n - 1} : STR("");
         if (found != QUERY_ABSENT || !percent_decode(arena, right, true, value))

@@ -1,6 +1,6 @@
 /*
- * Reads what a visitor typed into the address line: percent-encoding (RFC 3986 section 2.1) and query strings as forms send them.
- * Decoded text is UTF-8 without control characters, or it is refused; nothing outside the arena is kept.
+ * Reads what a visitor typed into the address line: percent-encoding (RFC 3986 section 2.1) and query strings as forms
+ * send them. Decoded text is UTF-8 without control characters, or it is refused; nothing outside the arena is kept.
  */
 #ifndef FILMYFLY_QUERY_STRING_H
 #define FILMYFLY_QUERY_STRING_H
@@ -11,7 +11,8 @@
 /* Well-formed UTF-8 (RFC 3629) without control characters (below U+0020, and U+007F). */
 bool text_is_clean(struct str s);
 
-/* Decodes %XX, and '+' as a space when plus is set. False when a %XX is broken, the text is not clean, or the arena is full. */
+/* Decodes %XX, and '+' as a space when plus is set. False when a %XX is broken, the text is not clean, or the arena is
+ * full. */
 bool percent_decode(struct arena *arena, struct str in, bool plus, struct str *out);
 
 enum query_found { QUERY_ABSENT, QUERY_FOUND, QUERY_BAD };

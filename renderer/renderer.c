@@ -77,6 +77,7 @@ static int on_cacher(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     struct renderer *renderer = arg;
     serve_turn(renderer->serve);
     upstream_turn(renderer->databases);
+    serve_flush(renderer->serve);
     return 0;
 }
 
@@ -85,6 +86,7 @@ static int on_database(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     (void)loop, (void)item;
     struct renderer *renderer = arg;
     upstream_turn(renderer->databases);
+    serve_flush(renderer->serve);
     return 0;
 }
 
@@ -146,7 +148,7 @@ static int run(const struct settings *settings)
     int status = EXIT_FAILURE;
     if (set_up(&renderer, error, sizeof(error))) {
         zloop_t *loop = zloop_new();
-        zmq_pollitem_t left = {.socket = serve_socket(renderer.serve), .events = ZMQ_POLLIN};
+        zmq_pollitem_t left = {.fd = serve_fd(renderer.serve), .events = ZMQ_POLLIN};
         zmq_pollitem_t right = {.fd = upstream_fd(renderer.databases), .events = ZMQ_POLLIN};
         zloop_poller(loop, &left, on_cacher, &renderer);
         zloop_poller(loop, &right, on_database, &renderer);
@@ -192,7 +194,8 @@ static int command(const struct settings *settings, int argc, char **argv)
                               : strcmp(argv[i], "--partials") == 0 ? &partials
                                                                    : NULL;
         if (!wanted || i + 1 == argc) {
-            fprintf(stderr, "filmyfly-renderer: \"%s\" %s.\n", argv[i], wanted ? "needs a value" : "is no option of --render");
+            fprintf(stderr, "filmyfly-renderer: \"%s\" %s.\n", argv[i],
+                    wanted ? "needs a value" : "is no option of --render");
             return 2;
         }
         *wanted = argv[i + 1];

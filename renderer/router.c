@@ -39,9 +39,10 @@ bool route_table_check(const struct route_table *table, char *error, size_t erro
                 const char *name = route->statements[s].parameters[p];
                 if (pattern_has(route->pattern, name) || find_number(name))
                     continue;
-                snprintf(error, error_size,
-                         "route %s: parameter %s of statement %s is neither in the pattern nor a number of the query string",
-                         route->pattern, name, route->statements[s].name);
+                snprintf(
+                    error, error_size,
+                    "route %s: parameter %s of statement %s is neither in the pattern nor a number of the query string",
+                    route->pattern, name, route->statements[s].name);
                 return false;
             }
         }
@@ -96,13 +97,17 @@ static bool match_path(const char *pattern_text, struct str path, struct arena *
     return pattern.n == 0 && path.n == 0;
 }
 
+/* Whether a list such as "GET, HEAD" has the method. What is no token (RFC 9110 section 5.6.2) must not match across
+ * the comma. */
 static bool allows(const char *methods, struct str method)
 {
+    if (method.n == 0 || memchr(method.p, ',', method.n))
+        return false;
     struct str list = str_of(methods);
     for (uint32_t i = 0; i + method.n <= list.n; i++) {
         bool starts = i == 0 || list.p[i - 1] == ' ';
         bool ends = i + method.n == list.n || list.p[i + method.n] == ',';
-        if (starts && ends && method.n && memcmp(list.p + i, method.p, method.n) == 0)
+        if (starts && ends && memcmp(list.p + i, method.p, method.n) == 0)
             return true;
     }
     return false;
@@ -142,8 +147,8 @@ static struct str drop_authority(struct str target)
     return target;
 }
 
-enum route_verdict route_match(const struct route_table *table, struct str method, struct str target, struct arena *arena,
-                               struct route_match *match)
+enum route_verdict route_match(const struct route_table *table, struct str method, struct str target,
+                               struct arena *arena, struct route_match *match)
 {
     *match = (struct route_match){0};
     target = drop_authority(target);

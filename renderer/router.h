@@ -1,6 +1,7 @@
 /*
- * What a route is, and which one a request means. A route names everything that a page is made of: adding a page is one row
- * in routes.c, one template, one statement, and a function only where the page needs what no column and no count says.
+ * What a route is, and which one a request means. A route names everything that a page is made of: adding a page is one
+ * row in routes.c, one template, one statement, and a function only where the page needs what no column and no count
+ * says.
  */
 #ifndef FILMYFLY_ROUTER_H
 #define FILMYFLY_ROUTER_H
@@ -24,7 +25,8 @@ enum route_freshness {
 enum route_rows {
     ROWS_LIST,  /* all rows, as a list */
     ROWS_ONE,   /* the first row, or nothing */
-    ROWS_NEED,  /* the first row; without it the page is a 404. A row whose `slug` is not the one asked for has moved: 301 */
+    ROWS_NEED,  /* the first row; without it the page is a 404. A row whose `slug` is not the one asked for has moved:
+                   301 */
     ROWS_VALUE, /* the first column of the first row */
 };
 
@@ -32,7 +34,8 @@ struct route_statement {
     const char *name; /* of the file in dbproxy/queries */
     const char *as;   /* what the view calls its rows */
     enum route_rows rows;
-    const char *parameters[ROUTE_PARAMETERS]; /* each a {…} of the pattern, or a number of the query string: `page`, `per_page` */
+    const char *parameters[ROUTE_PARAMETERS]; /* each a {…} of the pattern, or a number of the query string: `page`,
+                                                 `per_page` */
 };
 
 struct route_match;
@@ -40,6 +43,7 @@ struct route_match;
 /* Adds to the page's root what needs code. False: there is no such page (404). */
 typedef bool route_complete(struct arena *arena, const struct route_match *match, struct value *root);
 
+/* A path has one row. */
 struct route {
     const char *pattern; /* "/movie/{slug}": a {…} is one segment in the form of a slug */
     const char *methods; /* as Allow says it: "GET, HEAD" */
@@ -80,8 +84,8 @@ enum route_verdict {
 };
 
 /* target: as the client sent it, path and query; the absolute form is understood (RFC 9112 section 3.2.2). */
-enum route_verdict route_match(const struct route_table *table, struct str method, struct str target, struct arena *arena,
-                               struct route_match *match);
+enum route_verdict route_match(const struct route_table *table, struct str method, struct str target,
+                               struct arena *arena, struct route_match *match);
 
 /* The variable of that name, or NULL. */
 const struct route_variable *route_variable(const struct route_match *match, struct str name);

@@ -124,7 +124,8 @@ static const char *read_result(struct arena *arena, struct reader *r, bool shape
     return reader_uint(r, &count) ? NULL : r->error;
 }
 
-const char *rows_read(struct arena *arena, const void *body, size_t size, bool shaped, uint32_t n, struct value *results)
+const char *rows_read(struct arena *arena, const void *body, size_t size, bool shaped, uint32_t n,
+                      struct value *results)
 {
     struct reader r = reader_of(body, size);
     uint32_t items;

@@ -17,7 +17,8 @@ static int64_t int_of(const struct value *row, struct str column, int64_t otherw
 struct str shape_number(struct arena *arena, int64_t number)
 {
     char digits[24], out[32];
-    int n = snprintf(digits, sizeof digits, "%llu", number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number);
+    int n = snprintf(digits, sizeof digits, "%llu",
+                     number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number);
     size_t at = 0;
     if (number < 0)
         out[at++] = '-';
@@ -33,7 +34,8 @@ struct str shape_number(struct arena *arena, int64_t number)
 static struct value make_count(struct arena *arena, const struct value *row, const struct value *column)
 {
     (void)row;
-    return column->type == VALUE_INT && column->as.integer > 0 ? value_str(shape_number(arena, column->as.integer)) : NIL;
+    return column->type == VALUE_INT && column->as.integer > 0 ? value_str(shape_number(arena, column->as.integer))
+                                                               : NIL;
 }
 
 /* 11000000 → "$11,000,000" */
@@ -79,7 +81,9 @@ static struct value make_runtime(struct arena *arena, const struct value *row, c
 static struct value make_score(struct arena *arena, const struct value *row, const struct value *column)
 {
     (void)row;
-    double score = column->type == VALUE_FLOAT ? column->as.number : column->type == VALUE_INT ? (double)column->as.integer : -1;
+    double score = column->type == VALUE_FLOAT ? column->as.number
+                   : column->type == VALUE_INT ? (double)column->as.integer
+                                               : -1;
     char *p = arena_alloc(arena, 4);
     if (!p || !(score >= 0 && score <= 10))
         return NIL;
@@ -135,12 +139,14 @@ static const char *article(struct str word)
     return word.n && (strchr("AEIOaeio", word.p[0]) || str_starts(word, STR("18"))) ? "an" : "a";
 }
 
-static struct str lower_first(struct arena *arena, struct str s)
+/* "Science Fiction" as it stands in a sentence: "science fiction". Of "TV Movie" the TV stays. */
+static struct str lower_words(struct arena *arena, struct str s)
 {
-    /* "Drama" becomes "drama", "R" and "3D" stay: a second capital says that it is an abbreviation. */
-    if (s.n < 2 || s.p[0] < 'A' || s.p[0] > 'Z' || s.p[1] < 'a' || s.p[1] > 'z')
-        return s;
-    return arena_printf(arena, "%c%.*s", s.p[0] + 'a' - 'A', (int)s.n - 1, s.p + 1);
+    struct str copy = arena_copy(arena, s);
+    for (uint32_t i = 0; copy.p && i + 1 < copy.n; i++)
+        if (copy.p[i] >= 'A' && copy.p[i] <= 'Z' && copy.p[i + 1] >= 'a' && copy.p[i + 1] <= 'z')
+            ((char *)copy.p)[i] = (char)(copy.p[i] + 'a' - 'A');
+    return copy;
 }
 
 /* The first category's name, as it stands in a sentence. */
@@ -149,12 +155,12 @@ static struct str genre_of(struct arena *arena, const struct value *row)
     const struct value *pairs = value_get(row, STR("category_pairs"));
     if (!pairs || pairs->type != VALUE_LIST || pairs->n < 2 || pairs->as.items[1].type != VALUE_STR)
         return STR_NONE;
-    return lower_first(arena, pairs->as.items[1].as.str);
+    return lower_words(arena, pairs->as.items[1].as.str);
 }
 
 /*
- * One plain sentence of the facts, for a movie without a synopsis: "Slam is a 1998 drama movie directed by Marc Levin, starring … and
- * released by Trimark." NIL where there is a synopsis.
+ * One plain sentence of the facts, for a movie without a synopsis: "Slam is a 1998 drama movie directed by Marc Levin,
+ * starring Saul Williams, released by Trimark." NIL where there is a synopsis.
  */
 static struct value make_sentence(struct arena *arena, const struct value *row, const struct value *column)
 {
@@ -168,14 +174,17 @@ static struct value make_sentence(struct arena *arena, const struct value *row, 
     if (year)
         kind = arena_printf(arena, "%lld " STR_FMT, (long long)year, STR_ARG(kind));
     struct str s = arena_printf(arena, STR_FMT " is %s " STR_FMT, STR_ARG(title), article(kind), STR_ARG(kind));
-    s = add(arena, s, " directed by ", text_of(row, STR("director")));
+    /* The first thing said about the movie follows without a comma. */
+    struct str director = text_of(row, STR("director"));
     const struct value *actors = value_get(row, STR("actors"));
-    if (actors && actors->type == VALUE_LIST && actors->n > 0 && actors->as.items[0].type == VALUE_STR) {
-        s = add(arena, s, " starring ", actors->as.items[0].as.str);
+    bool has_actors = actors && actors->type == VALUE_LIST && actors->n > 0 && actors->as.items[0].type == VALUE_STR;
+    s = add(arena, s, " directed by ", director);
+    if (has_actors) {
+        s = add(arena, s, director.p ? ", starring " : " starring ", actors->as.items[0].as.str);
         if (actors->n > 1 && actors->as.items[1].type == VALUE_STR)
             s = add(arena, s, " and ", actors->as.items[1].as.str);
     }
-    s = add(arena, s, text_of(row, STR("director")).p ? ", released by " : " released by ", text_of(row, STR("distributor")));
+    s = add(arena, s, director.p || has_actors ? ", released by " : " released by ", text_of(row, STR("distributor")));
     return value_str(add(arena, s, "", STR(".")));
 }
 

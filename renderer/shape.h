@@ -1,6 +1,6 @@
 /*
- * Columns as people read them. A row that has the column `release_date` also gets `released`; a statement that selects a column thereby
- * gives its views the readable form, and no page needs code for it.
+ * Columns as people read them. A row that has the column `release_date` also gets `released`; a statement that selects
+ * a column thereby gives its views the readable form, and no page needs code for it.
  */
 #ifndef FILMYFLY_SHAPE_H
 #define FILMYFLY_SHAPE_H

@@ -65,7 +65,7 @@ postgres_make_cluster() {
 
 postgres_wait() {
     for _ in $(seq 600); do
-        "$pg_bin/pg_isready" -q -h "$pg_socket" && return
+        "$pg_bin/pg_isready" -q -h "$pg_socket" -U filmyfly -d postgres && return
         [ ! -e "$service/postgres/failed" ] || break
         sleep 0.1
     done

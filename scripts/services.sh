@@ -137,10 +137,10 @@ with_control() { # those of the directories that a runsv looks after
     done
 }
 
-ask_services() { # seconds, command, directories
+ask_services() { # seconds to wait for it, command, directories
     local there
     mapfile -t there < <(with_control "${@:3}")
-    [ ${#there[@]} -eq 0 ] || sv -w "$1" "$2" "${there[@]}" >>"$var/log/sv.log" 2>&1
+    [ ${#there[@]} -eq 0 ] || sv -w "$1" "$2" "${there[@]}" >"$var/log/sv.log" 2>&1
 }
 
 start_supervisor() {
@@ -161,17 +161,15 @@ supervisor_pid() { # of the runsvdir that is ours
 
 start_stages() {
     rm -f "$service"/*/down
-    ask_services 1 up "$service"/dbproxy-* "$service"/renderer-* "$service/cacher" "$service/gateway"
+    sv up "$service"/dbproxy-* "$service"/renderer-* "$service/cacher" "$service/gateway" >/dev/null || true
 }
 
-# Visitors first, the database last, so that what is in flight is finished.
+# The gateway first, which finishes what is in flight, the database last.
 stop_services() {
     local pid directory
     ask_services 15 force-stop "$service/gateway/stage" || true
     ask_services 5 force-stop "$service/gateway" || true
-    ask_services 15 force-stop "$service/cacher" || true
-    ask_services 15 force-stop "$service"/renderer-* || true
-    ask_services 15 force-stop "$service"/dbproxy-* || true
+    ask_services 15 force-stop "$service/cacher" "$service"/renderer-* "$service"/dbproxy-* || true
     ask_services 60 stop "$service/postgres" || true
     if pid=$(supervisor_pid); then
         kill -HUP "$pid"

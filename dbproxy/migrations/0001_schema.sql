@@ -63,20 +63,22 @@ CREATE TABLE filmyfly.movies (
     CONSTRAINT movies_slug_key UNIQUE (slug),
     CONSTRAINT movies_slug_form CHECK (filmyfly.is_slug(slug)),
     CONSTRAINT movies_old_slugs_form CHECK (
-        cardinality(old_slugs) <= 50 AND array_position(old_slugs, NULL) IS NULL AND NOT slug = ANY (old_slugs)
-        AND array_to_string(old_slugs, ' ') ~ '^([a-z0-9]+(-[a-z0-9]+)*( |$))*$'),
+        cardinality(old_slugs) = 0 OR (array_ndims(old_slugs) = 1 AND cardinality(old_slugs) <= 50
+        AND array_position(old_slugs, NULL) IS NULL AND NOT slug = ANY (old_slugs)
+        AND array_to_string(old_slugs, '/') ~ '^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)*$')),
     CONSTRAINT movies_title_form CHECK (filmyfly.is_line(title, 300)),
     CONSTRAINT movies_original_title_form CHECK (filmyfly.is_line(original_title, 300)),
     CONSTRAINT movies_year_range CHECK (year BETWEEN 1870 AND 2100),
     CONSTRAINT movies_year_of_release_date CHECK (
-        release_date IS NULL OR (year IS NOT NULL AND isfinite(release_date) AND year = extract(year FROM release_date))),
+        release_date IS NULL
+        OR (year IS NOT NULL AND isfinite(release_date) AND year = extract(year FROM release_date))),
     CONSTRAINT movies_runtime_range CHECK (runtime BETWEEN 1 AND 1000),
     CONSTRAINT movies_certificate_form CHECK (filmyfly.is_line(certificate, 20)),
     CONSTRAINT movies_director_form CHECK (filmyfly.is_line(director, 200)),
     CONSTRAINT movies_actors_form CHECK (
-        cardinality(actors) <= 200 AND array_position(actors, NULL) IS NULL AND array_position(actors, '') IS NULL
-        AND coalesce(array_ndims(actors), 1) = 1
-        AND (cardinality(actors) = 0 OR filmyfly.is_line(array_to_string(actors, ' '), 20000))),
+        cardinality(actors) = 0 OR (array_ndims(actors) = 1 AND cardinality(actors) <= 200
+        AND array_position(actors, NULL) IS NULL AND array_position(actors, '') IS NULL
+        AND filmyfly.is_line(array_to_string(actors, ' '), 50000))),
     CONSTRAINT movies_distributor_form CHECK (filmyfly.is_line(distributor, 200)),
     CONSTRAINT movies_synopsis_form CHECK (filmyfly.is_line(translate(synopsis, E'\n', ' '), 10000)),
     CONSTRAINT movies_score_range CHECK (score BETWEEN 0 AND 10),
@@ -86,7 +88,7 @@ CREATE TABLE filmyfly.movies (
     CONSTRAINT movies_gross_domestic_range CHECK (gross_domestic >= 0),
     CONSTRAINT movies_gross_worldwide_range CHECK (gross_worldwide >= 0),
     CONSTRAINT movies_links_form CHECK (
-        jsonb_typeof(links) = 'object' AND octet_length(links::text) <= 10000
+        jsonb_typeof(links) = 'object' AND octet_length(links::text) <= 50000
         AND NOT jsonb_path_exists(links, 'strict $.* ? (@.type() != "string"
             || !(@ like_regex "^https?://[\u0021\u0023-\u003b\u003d\u003f-\u007e]+$"))')),
     CONSTRAINT movies_poster_form CHECK (
@@ -125,7 +127,7 @@ CREATE TABLE filmyfly.movie_categories (
     movie_id      bigint NOT NULL REFERENCES filmyfly.movies (id) ON DELETE CASCADE,
     category_id   bigint NOT NULL REFERENCES filmyfly.categories (id) ON DELETE CASCADE,
     published     boolean NOT NULL DEFAULT false,
-    release_date  date NOT NULL DEFAULT '0001-01-01',            -- of a movie without one: the first day of all, so last
+    release_date  date NOT NULL DEFAULT '0001-01-01',            -- that day for a movie without one, so it comes last
     score         numeric(3, 1),
     votes         integer NOT NULL DEFAULT 0,
 

@@ -1,4 +1,4 @@
--- Columns and numbers that follow from others are kept by triggers, whoever writes: a form, a load, a hand in a console.
+-- Columns and numbers that follow from others are kept by triggers, whoever writes: a form, a load, a console.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- Latin letters without their accents: "Amélie" becomes "Amelie". Other scripts stay as they are.
@@ -38,12 +38,15 @@ CREATE FUNCTION filmyfly.movies_prepare() RETURNS trigger
 $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        NEW.year := coalesce(NEW.year, extract(year FROM NEW.release_date));
+        IF NEW.year IS NULL AND isfinite(NEW.release_date) THEN
+            NEW.year := extract(year FROM NEW.release_date);
+        END IF;
         NEW.old_slugs := array_remove(NEW.old_slugs, NEW.slug);
     ELSIF NEW IS NOT DISTINCT FROM OLD THEN
         RETURN NEW;
     ELSE
-        IF NEW.release_date <> OLD.release_date AND NEW.year = OLD.year OR NEW.year IS NULL THEN
+        IF isfinite(NEW.release_date)
+            AND (NEW.year IS NULL OR NEW.release_date <> OLD.release_date AND NEW.year = OLD.year) THEN
             NEW.year := extract(year FROM NEW.release_date);
         END IF;
         IF NEW.slug <> OLD.slug THEN
@@ -53,7 +56,8 @@ BEGIN
         NEW.created_at := OLD.created_at;
         NEW.updated_at := now();
         IF (NEW.title, NEW.original_title, NEW.director, NEW.actors, NEW.synopsis, NEW.search)
-            IS NOT DISTINCT FROM (OLD.title, OLD.original_title, OLD.director, OLD.actors, OLD.synopsis, OLD.search) THEN
+            IS NOT DISTINCT FROM
+            (OLD.title, OLD.original_title, OLD.director, OLD.actors, OLD.synopsis, OLD.search) THEN
             RETURN NEW;
         END IF;
     END IF;
@@ -113,7 +117,7 @@ DECLARE
         SELECT other.id FROM unnest(slugs, owners) t (slug, owner), LATERAL (
             SELECT m.id FROM filmyfly.movies m WHERE m.old_slugs @> ARRAY[t.slug] AND m.id <> t.owner OFFSET 0) other);
 BEGIN
-    IF losers <> '{}' THEN   -- the update calls this function again: it must come to an end
+    IF losers <> '{}' THEN
         UPDATE filmyfly.movies m SET old_slugs = ARRAY(
                 SELECT o.slug FROM unnest(m.old_slugs) WITH ORDINALITY o (slug, place)
                 WHERE NOT EXISTS (SELECT FROM unnest(slugs, owners) t (slug, owner)
@@ -136,26 +140,36 @@ $$;
 CREATE TRIGGER movies_inserted AFTER INSERT ON filmyfly.movies REFERENCING NEW TABLE AS new_movies
     FOR EACH STATEMENT EXECUTE FUNCTION filmyfly.movies_inserted();
 
+-- A connection keeps its plans: one made for a single row would be the wrong one for a hundred thousand, and the other
+-- way round. So the rows of a statement are never joined with each other, and EXECUTE plans for as many as there are.
 CREATE FUNCTION filmyfly.movies_updated() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
     PERFORM filmyfly.count_movies((SELECT count(*) FROM new_movies WHERE published)
         - (SELECT count(*) FROM old_movies WHERE published));
-    PERFORM filmyfly.release_slugs(array_agg(s.slug), array_agg(s.id))
-        FROM old_movies o JOIN new_movies n USING (id), LATERAL (VALUES (n.id, n.slug), (n.id, o.slug)) s (id, slug)
-        WHERE o.slug <> n.slug HAVING count(*) > 0;
     -- Whatever is written here, movie_categories_prepare fills in the movie's own values.
-    UPDATE filmyfly.movie_categories c SET published = n.published
+    EXECUTE 'UPDATE filmyfly.movie_categories c SET published = n.published
         FROM new_movies n
         WHERE c.movie_id = n.id AND (c.published, c.release_date, c.score, c.votes)
-            IS DISTINCT FROM (n.published, coalesce(n.release_date, '0001-01-01'), n.score, n.votes);
+            IS DISTINCT FROM (n.published, coalesce(n.release_date, ''0001-01-01''), n.score, n.votes)';
     RETURN NULL;
 END
 $$;
 CREATE TRIGGER movies_updated AFTER UPDATE ON filmyfly.movies
     REFERENCING OLD TABLE AS old_movies NEW TABLE AS new_movies
     FOR EACH STATEMENT EXECUTE FUNCTION filmyfly.movies_updated();
+
+CREATE FUNCTION filmyfly.movies_renamed() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM filmyfly.release_slugs(ARRAY[NEW.slug, OLD.slug], ARRAY[NEW.id, NEW.id]);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER movies_renamed AFTER UPDATE ON filmyfly.movies
+    FOR EACH ROW WHEN (OLD.slug <> NEW.slug) EXECUTE FUNCTION filmyfly.movies_renamed();
 
 CREATE FUNCTION filmyfly.movies_deleted() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS

@@ -65,8 +65,10 @@ def shared_pipeline(database_url, certificate):
 
 
 @pytest.fixture
-def pipeline(shared_pipeline):
+def pipeline(shared_pipeline, cluster):
     """Two of each that may be two; each test finds all of them ready."""
+    if not cluster.pid():
+        cluster.start()
     shared_pipeline.wait_published()
     shared_pipeline.wait_ready()
     yield shared_pipeline

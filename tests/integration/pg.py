@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
@@ -36,6 +37,14 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def _is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Cluster:
@@ -96,14 +105,20 @@ class Cluster:
         pid = self.pid()
         if not pid:
             return
+        os.kill(pid, signal.SIGSTOP)  # one that it forks after we looked would keep the next server from starting
         children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], stdout=subprocess.PIPE, text=True,
                                   check=False).stdout.split()
-        for each in [pid, *map(int, children)]:
+        killed = [pid, *map(int, children)]
+        for each in killed:
             try:
                 os.kill(each, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        os.unlink(os.path.join(self.data, "postmaster.pid"))
+        while any(map(_is_running, killed)):
+            time.sleep(0.01)
+        # A dead process whose parent has not asked for its status yet still counts as the owner of these.
+        for path in (os.path.join(self.data, "postmaster.pid"), os.path.join(self.dir, f".s.PGSQL.{self.port}.lock")):
+            os.unlink(path)
 
     def remove(self):
         self.stop("immediate")

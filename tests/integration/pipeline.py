@@ -329,14 +329,13 @@ class Pipeline:
         if self._closed:
             return
         self._closed, left = True, []
-        for stage in ("gateway", "cacher", "renderer", "dbproxy"):
-            for instance in self.instances[stage]:
-                instance.leave()
-            for instance in self.instances[stage]:
-                try:
-                    instance.join(20)
-                except TimeoutError as error:
-                    left.append(str(error))
+        for instance in self.all():
+            instance.leave()
+        for instance in self.all():
+            try:
+                instance.join(20)
+            except TimeoutError as error:
+                left.append(str(error))
         self.listeners.close()
         faults = self.faults()
         if check:

@@ -91,6 +91,8 @@ def make_home(folder):
 
 
 class Gateway:
+    started = []  # processes, so that a failed test leaves none behind
+
     def __init__(self, home, listen=None, **settings):
         self.home, self.log = home, home / f"log.{time.monotonic_ns()}"
         ports = (listen[0].getsockname()[1], listen[-1].getsockname()[1]) if listen else (free_port(), free_port())
@@ -103,6 +105,7 @@ class Gateway:
         env = {name: str(value) for name, value in env.items()}
         with open(self.log, "wb") as log:
             self.process = self._start(env, listen, log)
+        self.started.append(self.process)
         for _ in range(1000):
             with contextlib.suppress(OSError):
                 if client.fetch(self.http, "/healthz").status == 200:
@@ -229,7 +232,14 @@ def short_folder():
     """A Unix socket's path is short, and pytest's own folders are not."""
     with tempfile.TemporaryDirectory(prefix="gw") as folder:
         make_home(pathlib.Path(folder))
-        yield pathlib.Path(folder)
+        before = len(Gateway.started)
+        try:
+            yield pathlib.Path(folder)
+        finally:
+            for process in Gateway.started[before:]:
+                process.kill()
+                process.wait()
+            del Gateway.started[before:]
 
 
 @pytest.fixture(scope="module", name="home")
@@ -676,6 +686,8 @@ def test_planned_restarts_under_load_lose_nothing(own):
     for _ in range(3):
         time.sleep(0.7)
         idle = client.connect(gateway.http)
+        idle.sendall(client.request_bytes("GET", "/healthz"))
+        assert client.read_answer(idle.makefile("rb")).status == 200
         gateway.stop(10)
         assert idle.recv(1) == b""  # who says nothing is let go
         idle.close()

@@ -208,13 +208,12 @@ class _Peer:
 
     def __init__(self, context, path, life):
         self.life, self.name = life, os.path.basename(path)[:-len(".sock")]
-        self.greeted = self.leaving = self.dead = False
+        self.connected = self.greeted = self.leaving = False
         self.protocol, self.credit, self.heard = OLDEST, 0, 0.0
         self.held = set()
         self.socket = context.socket(zmq.DEALER)
-        self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        self.socket.setsockopt(zmq.RECONNECT_IVL, -1)
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self.socket.connect(f"ipc://{path}")
 
@@ -335,6 +334,7 @@ class Left:
         while peer.monitor.poll(0):
             event = zmq.utils.monitor.recv_monitor_message(peer.monitor)["event"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                peer.connected = True
                 peer.send(_hello(*self.own, 0, self.protocols))
             gone = gone or event == zmq.EVENT_DISCONNECTED
         while peer.socket.poll(0):
@@ -390,6 +390,8 @@ class Left:
 
     def _ping(self, time_):
         for peer in list(self.peers.values()):
+            if peer.connected and not peer.greeted:
+                peer.send(_hello(*self.own, 0, self.protocols))
             if not peer.greeted:
                 continue
             peer.send(pack_head("PING", 0, {}, peer.protocol))
@@ -465,11 +467,8 @@ class Right:
         self.socket.setsockopt(zmq.LINGER, 1000)
         self.socket.setsockopt(zmq.MAXMSGSIZE, BODY_MAX)
         bound = os.path.join(self.folder, f".{self.instance}.{os.getpid()}")
-        mask = os.umask(0o007)
-        try:
-            self.socket.bind(f"ipc://{bound}")
-        finally:
-            os.umask(mask)
+        self.socket.bind(f"ipc://{bound}")
+        os.chmod(bound, 0o770)
         self.path = os.path.join(self.folder, f"{self.instance}.sock")
         self.inode = os.stat(bound).st_ino
         os.rename(bound, self.path)

@@ -42,8 +42,8 @@ static void pack_movie(msgpack_sbuffer *out)
     msgpack_packer pk;
     msgpack_sbuffer_init(out);
     msgpack_packer_init(&pk, out, msgpack_sbuffer_write);
-    static const char *const columns[] = {"title", "year", "release_date", "runtime", "score", "votes", "budget", "synopsis", "director",
-                                          "category_pairs"};
+    static const char *const columns[] = {"title", "year",   "release_date", "runtime",  "score",
+                                          "votes", "budget", "synopsis",     "director", "category_pairs"};
     msgpack_pack_array(&pk, 1);
     msgpack_pack_array(&pk, 3);
     msgpack_pack_array(&pk, 10);
@@ -89,7 +89,7 @@ static void a_row_also_has_its_columns_as_people_read_them(void **state)
     assert_text(row, "score_text", "8.5");
     assert_text(row, "votes_text", "180,387");
     assert_text(row, "budget_text", "$11,000,000");
-    assert_text(row, "sentence", "Alien is a 1979 science Fiction movie directed by Ridley Scott.");
+    assert_text(row, "sentence", "Alien is a 1979 science fiction movie directed by Ridley Scott.");
     assert_text(&value_get(row, STR("categories"))->as.items[0], "name", "Science Fiction");
     /* An API gets the row as it is. */
     assert_null(rows_read(arena, body.data, body.size, false, 1, &result));
@@ -221,7 +221,8 @@ static void if_none_match_is_a_list_compared_weakly(void **state)
     assert_true(etag_listed(STR("\"x\", W/\"y\" ,\t\"abc\""), tag));
     assert_true(etag_listed(STR("*"), tag));
     assert_true(etag_listed(STR("\"a,b\",\"abc\""), tag));
-    static const char *const none[] = {"", "\"ab\"", "abc", "W/abc", "\"abc", "\"abcd\"", "*,\"x\"", "W/", "w/\"abc\"", "\"", ",,,"};
+    static const char *const none[] = {"",        "\"ab\"", "abc",       "W/abc", "\"abc", "\"abcd\"",
+                                       "*,\"x\"", "W/",     "w/\"abc\"", "\"",    ",,,"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         assert_false(etag_listed(str_of(none[i]), tag));
 }

@@ -1,4 +1,5 @@
-/* Which page an address means: patterns, numbers of the query string, percent-encoding, and what hostile visitors type. */
+/* Which page an address means: patterns, numbers of the query string, percent-encoding, and what hostile visitors type.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,9 +106,23 @@ static void numbers_of_the_query_string_have_a_default_and_a_range(void **state)
     assert_int_equal(route_variable(&match, STR("per_page"))->number, 100);
     assert_int_equal(ask("GET", "/movies?p%61ge=%37"), ROUTE_FOUND);
     assert_variable("page", "7");
-    static const char *const bad[] = {"page=0",  "page=101", "page=-1",  "page=",   "page",     "page=1x",         "page=+1", "page=%31%",
-                                      "page=%0", "page=1 ",  "page=%00", "page=１", "page=1e1", "page=4294967297", "page=1&page=1",
-                                      "page=99999999999999999999", "per_page=101&page=1"};
+    static const char *const bad[] = {"page=0",
+                                      "page=101",
+                                      "page=-1",
+                                      "page=",
+                                      "page",
+                                      "page=1x",
+                                      "page=+1",
+                                      "page=%31%",
+                                      "page=%0",
+                                      "page=1 ",
+                                      "page=%00",
+                                      "page=１",
+                                      "page=1e1",
+                                      "page=4294967297",
+                                      "page=1&page=1",
+                                      "page=99999999999999999999",
+                                      "per_page=101&page=1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char target[100];
         snprintf(target, sizeof target, "/movies?%s", bad[i]);
@@ -121,11 +136,47 @@ static void what_is_no_slug_is_no_page(void **state)
 {
     (void)state;
     static const char *const none[] = {
-        "", "*", "movies", "//", "/movies/", "//movies", "/movies//", "/movie", "/movie/", "/movie//", "/movie/alien/", "/movie/-alien",
-        "/movie/alien-", "/movie/a--b", "/movie/Alien", "/movie/al ien", "/movie/alien%", "/movie/alien%2", "/movie/alien%zz",
-        "/movie/alien%00", "/movie/alien%2f", "/movie/..", "/movie/%2e%2e", "/movie/../movies", "/movie/%2e%2e%2fmovies", "/movie/alien%0d%0aX",
-        "/movie/{slug}", "/movie/%ff", "/movie/al%c0%afien", "/movie/\xc3\xa9", "/movie/';drop", "/movie/alien\n", "/movie/alien;x",
-        "/movie/a/cast", "/movie/a/cast/", "/movie/a/cast/b/c", "/movie/a/Cast/b", "/./movies", "/movies/.", "\\movies", "/movies%2F",
+        "",
+        "*",
+        "movies",
+        "//",
+        "/movies/",
+        "//movies",
+        "/movies//",
+        "/movie",
+        "/movie/",
+        "/movie//",
+        "/movie/alien/",
+        "/movie/-alien",
+        "/movie/alien-",
+        "/movie/a--b",
+        "/movie/Alien",
+        "/movie/al ien",
+        "/movie/alien%",
+        "/movie/alien%2",
+        "/movie/alien%zz",
+        "/movie/alien%00",
+        "/movie/alien%2f",
+        "/movie/..",
+        "/movie/%2e%2e",
+        "/movie/../movies",
+        "/movie/%2e%2e%2fmovies",
+        "/movie/alien%0d%0aX",
+        "/movie/{slug}",
+        "/movie/%ff",
+        "/movie/al%c0%afien",
+        "/movie/\xc3\xa9",
+        "/movie/';drop",
+        "/movie/alien\n",
+        "/movie/alien;x",
+        "/movie/a/cast",
+        "/movie/a/cast/",
+        "/movie/a/cast/b/c",
+        "/movie/a/Cast/b",
+        "/./movies",
+        "/movies/.",
+        "\\movies",
+        "/movies%2F",
     };
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         assert_int_equal(ask("GET", none[i]), ROUTE_UNKNOWN);
@@ -164,9 +215,26 @@ static void percent_decoding_refuses_what_is_broken_or_not_clean(void **state)
     assert_true(str_eq(out, STR("a b+")));
     assert_true(percent_decode(arena, STR(""), true, &out));
     assert_int_equal(out.n, 0);
-    static const char *const bad[] = {"%",     "%4",       "%4g",       "%g4",          "a%",           "%00", "%1f",
-                                      "%7f",   "%0A",      "%80",       "%c3",          "%c3%28",       "%c0%80", "%e0%80%80",
-                                      "%ed%a0%80", "%f4%90%80%80", "%f8%88%80%80%80", "%e2%82", "\xff", "\x01"};
+    static const char *const bad[] = {"%",
+                                      "%4",
+                                      "%4g",
+                                      "%g4",
+                                      "a%",
+                                      "%00",
+                                      "%1f",
+                                      "%7f",
+                                      "%0A",
+                                      "%80",
+                                      "%c3",
+                                      "%c3%28",
+                                      "%c0%80",
+                                      "%e0%80%80",
+                                      "%ed%a0%80",
+                                      "%f4%90%80%80",
+                                      "%f8%88%80%80%80",
+                                      "%e2%82",
+                                      "\xff",
+                                      "\x01"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(percent_decode(arena, str_of(bad[i]), false, &out));
     assert_true(percent_decode(arena, STR("%f0%9f%8e%ac%ed%9f%bf%ee%80%80"), false, &out));
