@@ -11,7 +11,8 @@
 
 struct arena;
 
-/* limit: bytes that one request may take in all; an allocation beyond it returns NULL. Aborts only when malloc of the arena itself fails. */
+/* limit: bytes that one request may take in all; an allocation beyond it returns NULL. Aborts only when malloc of the
+ * arena itself fails. */
 struct arena *arena_new(size_t limit);
 void arena_free(struct arena **arena);
 

@@ -1,4 +1,5 @@
-/* Time inside the pipeline: nanoseconds of CLOCK_MONOTONIC, which every process of one machine shares, so that a deadline can travel. */
+/* Time inside the pipeline: nanoseconds of CLOCK_MONOTONIC, which every process of one machine shares, so that a
+ * deadline can travel. */
 #ifndef FILMYFLY_CLOCK_H
 #define FILMYFLY_CLOCK_H
 

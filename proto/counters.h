@@ -1,6 +1,7 @@
 /*
- * Counters and histograms of one instance, in a small mapped file in the run directory: written without locks, read by anyone with
- * permission, free when nobody looks. The file describes itself (names are in it), so a reader needs no header of the writer's.
+ * Counters and histograms of one instance, in a small mapped file in the run directory: written without locks, read by
+ * anyone with permission, free when nobody looks. The file describes itself (names are in it), so a reader needs no
+ * header of the writer's.
  *
  *     struct counters_head, then n × struct counter
  *
@@ -14,10 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COUNTERS_MAGIC   0x46696c6d79466c79ull /* "FilmyFly" */
-#define COUNTERS_FORMAT  1
-#define COUNTERS_MAX     256
-#define HISTOGRAM_BINS   64
+#define COUNTERS_MAGIC  0x46696c6d79466c79ull /* "FilmyFly" */
+#define COUNTERS_FORMAT 1
+#define COUNTERS_MAX    256
+#define HISTOGRAM_BINS  64
 
 enum counter_kind { COUNTER_SUM = 1, COUNTER_GAUGE = 2, COUNTER_HISTOGRAM = 3 };
 
@@ -38,12 +39,13 @@ struct counters_head {
 };
 
 /*
- * Opens the instance's file anew (another's mapping of the old one stays whole). Before this, and where it fails, counters work in plain memory.
- * Returns false with errno.
+ * Opens the instance's file anew (another's mapping of the old one stays whole). Before this, and where it fails,
+ * counters work in plain memory. Returns false with errno.
  */
 bool counters_open(const char *path, const char *stage, const char *instance);
 
-/* The counter of that name, made at its first call; never NULL (beyond COUNTERS_MAX all share one named "overflow"). Set-up only: it searches. */
+/* The counter of that name, made at its first call; never NULL (beyond COUNTERS_MAX all share one named "overflow").
+ * Set-up only: it searches. */
 struct counter *counter(const char *name, enum counter_kind kind);
 
 static inline void count(struct counter *c, uint64_t n)

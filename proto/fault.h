@@ -1,5 +1,6 @@
 /*
- * Fault points: a crash in the middle that happens every time, not by luck. Compiled only into test builds (-DFILMYFLY_FAULTS).
+ * Fault points: a crash in the middle that happens every time, not by luck. Compiled only into test builds
+ * (-DFILMYFLY_FAULTS).
  *
  *     FILMYFLY_FAULT=point[@detail]:action[,…]       action: kill, abort, exit, stop, hang, sleep<ms>
  *

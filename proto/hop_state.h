@@ -11,9 +11,10 @@
 #include "hop_keys.h"
 
 #define BUSY_PAUSE (50 * MILLISECOND)
-#define ATTEMPTS   POISON_DEATHS /* all but the newest have been counted, and at POISON_DEATHS there is no further one \
-                                  */
-#define CREDIT_MAX 4096u         /* what is believed of a peer's credit: it bounds what can be in flight */
+#define ATTEMPTS                                                                                                       \
+    POISON_DEATHS        /* all but the newest have been counted, and at POISON_DEATHS there is no further one         \
+                          */
+#define CREDIT_MAX 4096u /* what is believed of a peer's credit: it bounds what can be in flight */
 #define NO_PEER    HOP_PEERS
 #define AGAIN_COST 100 /* the budget is kept in hundredths of a re-send */
 

@@ -1,6 +1,7 @@
 /*
- * One line an event on standard error: time (UTC), stage/instance, level, sentence. A line says who, what, which request, and what happens
- * next; it is written with one write(2), control characters become '?', and a line that would block is dropped and counted, never waited for.
+ * One line an event on standard error: time (UTC), stage/instance, level, sentence. A line says who, what, which
+ * request, and what happens next; it is written with one write(2), control characters become '?', and a line that would
+ * block is dropped and counted, never waited for.
  */
 #ifndef FILMYFLY_LOG_H
 #define FILMYFLY_LOG_H
@@ -24,9 +25,8 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_debug(...)   (log_enabled(LOG_LEVEL_DEBUG) ? log_write(LOG_LEVEL_DEBUG, __VA_ARGS__) : (void)0)
 
 /*
- * For what a peer can cause as often as it likes: at most `LOG_BURST` lines a second of one place; the next line that passes says how many were left out.
- *     static struct log_limit limit;
- *     log_limited(&limit, LOG_LEVEL_WARNING, "…");
+ * For what a peer can cause as often as it likes: at most `LOG_BURST` lines a second of one place; the next line that
+ * passes says how many were left out. static struct log_limit limit; log_limited(&limit, LOG_LEVEL_WARNING, "…");
  */
 #define LOG_BURST 5
 struct log_limit {

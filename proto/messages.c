@@ -6,7 +6,7 @@
 #include "buffer.h"
 #include "reader.h"
 
-#define MESSAGE(NAME, WAY)                      static const struct message_field fields_##NAME[] = {
+#define MESSAGE(NAME, WAY)                        static const struct message_field fields_##NAME[] = {
 #define FIELD(MESSAGE_, NAME, TYPE, LIMIT, SINCE) {#NAME, TYPE, LIMIT, SINCE, offsetof(struct message, NAME)},
 #define END(NAME)                                                                                                      \
     {                                                                                                                  \

@@ -1,10 +1,13 @@
 /*
- * The messages of FilmyFly, as one table. PROTOCOL.md says in prose what each is for; its order and this table's are the same, and a
- * test fails when they differ. A message is two ZeroMQ parts: the head (a msgpack array) and the body (bytes, may be empty).
+ * The messages of FilmyFly, as one table. PROTOCOL.md says in prose what each is for; its order and this table's are
+ * the same, and a test fails when they differ. A message is two ZeroMQ parts: the head (a msgpack array) and the body
+ * (bytes, may be empty).
  *
- *     head = [ protocol, type, id, field… ]       the fields of the type that exist in that protocol, in the table's order
+ *     head = [ protocol, type, id, field… ]       the fields of the type that exist in that protocol, in the table's
+ * order
  *
- * A new protocol only appends fields. A receiver reads its own protocol and the one before; a sender uses the highest that both speak.
+ * A new protocol only appends fields. A receiver reads its own protocol and the one before; a sender uses the highest
+ * that both speak.
  */
 #ifndef FILMYFLY_MESSAGES_H
 #define FILMYFLY_MESSAGES_H
@@ -25,9 +28,9 @@
 #define LIMIT_HEADER_VALUE 65536
 #define LIMIT_TAGS         512
 #define LIMIT_TAG          160
-#define LIMIT_STATEMENTS   16     /* statements of a batch */
-#define LIMIT_PARAMETERS   32     /* parameters of a statement */
-#define LIMIT_PARAMETER    65536  /* bytes of a parameter */
+#define LIMIT_STATEMENTS   16    /* statements of a batch */
+#define LIMIT_PARAMETERS   32    /* parameters of a statement */
+#define LIMIT_PARAMETER    65536 /* bytes of a parameter */
 
 /* Every kind of field. */
 enum field_type {
@@ -70,55 +73,55 @@ struct batch {
  */
 #define MESSAGES(MESSAGE, FIELD, END)                                                                                  \
     MESSAGE(HELLO, "both ways")                                                                                        \
-        FIELD(HELLO, stage, FIELD_TEXT, LIMIT_NAME, 1)                                                                 \
-        FIELD(HELLO, instance, FIELD_TEXT, LIMIT_NAME, 1)                                                              \
-        FIELD(HELLO, oldest, FIELD_UINT, 255, 1)                                                                       \
-        FIELD(HELLO, newest, FIELD_UINT, 255, 1)                                                                       \
-        FIELD(HELLO, credit, FIELD_UINT, 1000000, 1)                                                                   \
-        FIELD(HELLO, pid, FIELD_UINT, UINT32_MAX, 1)                                                                   \
-        FIELD(HELLO, release, FIELD_TEXT, LIMIT_NAME, 1)                                                               \
+    FIELD(HELLO, stage, FIELD_TEXT, LIMIT_NAME, 1)                                                                     \
+    FIELD(HELLO, instance, FIELD_TEXT, LIMIT_NAME, 1)                                                                  \
+    FIELD(HELLO, oldest, FIELD_UINT, 255, 1)                                                                           \
+    FIELD(HELLO, newest, FIELD_UINT, 255, 1)                                                                           \
+    FIELD(HELLO, credit, FIELD_UINT, 1000000, 1)                                                                       \
+    FIELD(HELLO, pid, FIELD_UINT, UINT32_MAX, 1)                                                                       \
+    FIELD(HELLO, release, FIELD_TEXT, LIMIT_NAME, 1)                                                                   \
     END(HELLO)                                                                                                         \
     MESSAGE(PING, "left → right")                                                                                      \
     END(PING)                                                                                                          \
     MESSAGE(PONG, "right → left")                                                                                      \
-        FIELD(PONG, credit, FIELD_UINT, 1000000, 1)                                                                    \
-        FIELD(PONG, held, FIELD_UINT, UINT32_MAX, 1)                                                                   \
+    FIELD(PONG, credit, FIELD_UINT, 1000000, 1)                                                                        \
+    FIELD(PONG, held, FIELD_UINT, UINT32_MAX, 1)                                                                       \
     END(PONG)                                                                                                          \
     MESSAGE(LEAVE, "right → left")                                                                                     \
     END(LEAVE)                                                                                                         \
     MESSAGE(BYE, "left → right")                                                                                       \
     END(BYE)                                                                                                           \
     MESSAGE(REQUEST, "gateway → cacher → renderer")                                                                    \
-        FIELD(REQUEST, deadline, FIELD_UINT, UINT64_MAX, 1)                                                            \
-        FIELD(REQUEST, method, FIELD_TEXT, LIMIT_NAME, 1)                                                              \
-        FIELD(REQUEST, scheme, FIELD_TEXT, LIMIT_NAME, 1)                                                              \
-        FIELD(REQUEST, target, FIELD_TEXT, LIMIT_TARGET, 1)                                                            \
-        FIELD(REQUEST, client, FIELD_TEXT, LIMIT_NAME, 1)                                                              \
-        FIELD(REQUEST, headers, FIELD_HEADERS, LIMIT_HEADERS, 1)                                                       \
-        FIELD(REQUEST, trace, FIELD_TEXT, LIMIT_NAME, 2)                                                               \
+    FIELD(REQUEST, deadline, FIELD_UINT, UINT64_MAX, 1)                                                                \
+    FIELD(REQUEST, method, FIELD_TEXT, LIMIT_NAME, 1)                                                                  \
+    FIELD(REQUEST, scheme, FIELD_TEXT, LIMIT_NAME, 1)                                                                  \
+    FIELD(REQUEST, target, FIELD_TEXT, LIMIT_TARGET, 1)                                                                \
+    FIELD(REQUEST, client, FIELD_TEXT, LIMIT_NAME, 1)                                                                  \
+    FIELD(REQUEST, headers, FIELD_HEADERS, LIMIT_HEADERS, 1)                                                           \
+    FIELD(REQUEST, trace, FIELD_TEXT, LIMIT_NAME, 2)                                                                   \
     END(REQUEST)                                                                                                       \
     MESSAGE(RESPONSE, "renderer → cacher → gateway")                                                                   \
-        FIELD(RESPONSE, status, FIELD_UINT, 999, 1)                                                                    \
-        FIELD(RESPONSE, headers, FIELD_HEADERS, LIMIT_HEADERS, 1)                                                      \
-        FIELD(RESPONSE, tags, FIELD_TAGS, LIMIT_TAGS, 1)                                                               \
+    FIELD(RESPONSE, status, FIELD_UINT, 999, 1)                                                                        \
+    FIELD(RESPONSE, headers, FIELD_HEADERS, LIMIT_HEADERS, 1)                                                          \
+    FIELD(RESPONSE, tags, FIELD_TAGS, LIMIT_TAGS, 1)                                                                   \
     END(RESPONSE)                                                                                                      \
     MESSAGE(QUERY, "renderer → dbproxy")                                                                               \
-        FIELD(QUERY, deadline, FIELD_UINT, UINT64_MAX, 1)                                                              \
-        FIELD(QUERY, batch, FIELD_BATCH, LIMIT_STATEMENTS, 1)                                                          \
-        FIELD(QUERY, trace, FIELD_TEXT, LIMIT_NAME, 2)                                                                 \
+    FIELD(QUERY, deadline, FIELD_UINT, UINT64_MAX, 1)                                                                  \
+    FIELD(QUERY, batch, FIELD_BATCH, LIMIT_STATEMENTS, 1)                                                              \
+    FIELD(QUERY, trace, FIELD_TEXT, LIMIT_NAME, 2)                                                                     \
     END(QUERY)                                                                                                         \
     MESSAGE(RESULT, "dbproxy → renderer")                                                                              \
-        FIELD(RESULT, tags, FIELD_TAGS, LIMIT_TAGS, 1)                                                                 \
+    FIELD(RESULT, tags, FIELD_TAGS, LIMIT_TAGS, 1)                                                                     \
     END(RESULT)                                                                                                        \
     MESSAGE(BUSY, "right → left")                                                                                      \
-        FIELD(BUSY, retry_after, FIELD_UINT, 3600, 1)                                                                  \
+    FIELD(BUSY, retry_after, FIELD_UINT, 3600, 1)                                                                      \
     END(BUSY)                                                                                                          \
     MESSAGE(FAILED, "right → left")                                                                                    \
-        FIELD(FAILED, cause, FIELD_TEXT, LIMIT_NAME, 1)                                                                \
-        FIELD(FAILED, text, FIELD_TEXT, LIMIT_TEXT, 1)                                                                 \
+    FIELD(FAILED, cause, FIELD_TEXT, LIMIT_NAME, 1)                                                                    \
+    FIELD(FAILED, text, FIELD_TEXT, LIMIT_TEXT, 1)                                                                     \
     END(FAILED)                                                                                                        \
     MESSAGE(REFUSED, "dbproxy → renderer")                                                                             \
-        FIELD(REFUSED, text, FIELD_TEXT, LIMIT_TEXT, 1)                                                                \
+    FIELD(REFUSED, text, FIELD_TEXT, LIMIT_TEXT, 1)                                                                    \
     END(REFUSED)
 
 enum message_type {
@@ -138,7 +141,7 @@ enum message_type {
     X(DEADLINE, "deadline")       /* no answer in time; nothing is known of what was asked */                          \
     X(UNAVAILABLE, "unavailable") /* nobody is there to ask, or the database is not; nothing was done */               \
     X(UNKNOWN, "unknown")         /* who did the work died; whether a write was done is not known */                   \
-    X(POISON, "poison")           /* the request was in flight at several deaths and is kept away for a while */        \
+    X(POISON, "poison")           /* the request was in flight at several deaths and is kept away for a while */       \
     X(HANGUP, "hangup")           /* the origin ended without an answer */                                             \
     X(INTERNAL, "internal")       /* the stage cannot answer this one request (its log says why) */
 
@@ -150,8 +153,9 @@ enum cause {
 };
 
 /*
- * One message of any type: only the fields of its type mean anything. Large (the arrays are inside), so reuse one rather than
- * clear it. Unpacked texts point into the head they were read from. A message that is packed must have all the fields of its type set.
+ * One message of any type: only the fields of its type mean anything. Large (the arrays are inside), so reuse one
+ * rather than clear it. Unpacked texts point into the head they were read from. A message that is packed must have all
+ * the fields of its type set.
  */
 struct message {
     enum message_type type;
@@ -190,19 +194,20 @@ const char *message_name(enum message_type type);
 struct buffer;
 
 /*
- * Appends the head of the message in that protocol (msgpack-c). False, with errno EINVAL, when a field is beyond its limit: nothing is appended then.
+ * Appends the head of the message in that protocol (msgpack-c). False, with errno EINVAL, when a field is beyond its
+ * limit: nothing is appended then.
  */
 bool message_pack(const struct message *message, uint32_t protocol, struct buffer *out);
 
 /*
- * Reads a head. Every limit of the table is checked; fields that the sender's protocol lacks are STR_NONE or 0. Returns NULL, or why the
- * head is refused (a static sentence); id and type are set as far as they could be read.
+ * Reads a head. Every limit of the table is checked; fields that the sender's protocol lacks are STR_NONE or 0. Returns
+ * NULL, or why the head is refused (a static sentence); id and type are set as far as they could be read.
  */
 const char *message_unpack(const void *head, size_t n, struct message *message);
 
 /*
- * Copies type, id and the fields of the type: no more than is used, since the structure is large. Texts stay where they are; retyped messages
- * need their fields set anew.
+ * Copies type, id and the fields of the type: no more than is used, since the structure is large. Texts stay where they
+ * are; retyped messages need their fields set anew.
  */
 void message_copy(struct message *to, const struct message *from);
 

@@ -1,7 +1,8 @@
 /*
- * Reads msgpack that a peer sent. It allocates nothing and believes no length: a declared length is only used after it was held against
- * the bytes that are really there and the caller's limit (five bytes can declare 4 GB). Once a read fails every later one fails too, so
- * a caller reads all fields and asks once. Strings point into the bytes that are read.
+ * Reads msgpack that a peer sent. It allocates nothing and believes no length: a declared length is only used after it
+ * was held against the bytes that are really there and the caller's limit (five bytes can declare 4 GB). Once a read
+ * fails every later one fails too, so a caller reads all fields and asks once. Strings point into the bytes that are
+ * read.
  */
 #ifndef FILMYFLY_READER_H
 #define FILMYFLY_READER_H
@@ -47,7 +48,8 @@ bool reader_str(struct reader *r, uint32_t max_bytes, struct str *value);
 /* A string, or nil as STR_NONE. */
 bool reader_str_or_nil(struct reader *r, uint32_t max_bytes, struct str *value);
 
-/* Any item; of an array or a map only its head. An array or map that declares more items than bytes are left is refused. Extension types are refused. */
+/* Any item; of an array or a map only its head. An array or map that declares more items than bytes are left is
+ * refused. Extension types are refused. */
 bool reader_item(struct reader *r, struct reader_item *item);
 
 /* Steps over one whole item, however deep, without recursion. */

@@ -105,8 +105,7 @@ struct serve *serve_new(const struct serve_options *options, char *error, size_t
     }
     struct epoll_event request = {.events = EPOLLIN, .data.fd = zsock_fd(serve->router)};
     struct epoll_event wake = {.events = EPOLLIN, .data.fd = serve->wake};
-    if (serve->epoll < 0 || serve->wake < 0 ||
-        epoll_ctl(serve->epoll, EPOLL_CTL_ADD, request.data.fd, &request) < 0 ||
+    if (serve->epoll < 0 || serve->wake < 0 || epoll_ctl(serve->epoll, EPOLL_CTL_ADD, request.data.fd, &request) < 0 ||
         epoll_ctl(serve->epoll, EPOLL_CTL_ADD, serve->wake, &wake) < 0) {
         snprintf(error, error_size, "the sockets' descriptors cannot be watched: %s", strerror(errno));
         serve_free(&serve);
@@ -119,6 +118,17 @@ struct serve *serve_new(const struct serve_options *options, char *error, size_t
     return serve;
 }
 
+static void send_outbox(struct serve *serve)
+{
+    for (unsigned i = 0; i < serve->outbox_n; i++) {
+        struct outgoing *out = &serve->outbox[i];
+        frame_write_packed(&serve->side, serve->socket, out->routing_id, out->routing_id_n, out->type, &out->head,
+                           &out->body);
+        serve->touched = true;
+    }
+    serve->outbox_n = 0;
+}
+
 void serve_free(struct serve **slot)
 {
     struct serve *serve = *slot;
@@ -128,11 +138,9 @@ void serve_free(struct serve **slot)
         next = t->next;
         free(t);
     }
-    for (unsigned i = 0; i < OUTBOX; i++) {
-        if (i < serve->outbox_n)
-            zmq_msg_close(&serve->outbox[i].body);
+    send_outbox(serve);
+    for (unsigned i = 0; i < OUTBOX; i++)
         buffer_release(&serve->outbox[i].head);
-    }
     zsock_destroy(&serve->router);
     if (serve->epoll >= 0)
         close(serve->epoll);
@@ -207,17 +215,6 @@ static bool send_to(struct serve *serve, const struct peer *peer, const struct m
     serve->touched = true;
     return frame_write(&serve->side, serve->socket, peer->routing_id, peer->routing_id_n, message, peer->protocol,
                        NULL);
-}
-
-static void send_outbox(struct serve *serve)
-{
-    for (unsigned i = 0; i < serve->outbox_n; i++) {
-        struct outgoing *out = &serve->outbox[i];
-        frame_write_packed(&serve->side, serve->socket, out->routing_id, out->routing_id_n, out->type, &out->head,
-                           &out->body);
-        serve->touched = true;
-    }
-    serve->outbox_n = 0;
 }
 
 static void send_hello(struct serve *serve, const struct peer *peer)

@@ -34,7 +34,7 @@ struct serve_options {
 
 /* Binds the claim's temporary name. NULL with one sentence in error. */
 struct serve *serve_new(const struct serve_options *options, char *error, size_t error_size);
-/* Tickets that are still open are dropped. */
+/* Sends the answers that were given; tickets that are still open are dropped. */
 void serve_free(struct serve **serve);
 
 /* One descriptor to poll for reading. */

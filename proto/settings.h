@@ -1,6 +1,6 @@
 /*
- * Every setting of every stage, as one table: an environment variable, checked when the process starts, never looked at again.
- * The same table prints --help.
+ * Every setting of every stage, as one table: an environment variable, checked when the process starts, never looked at
+ * again. The same table prints --help.
  */
 #ifndef FILMYFLY_SETTINGS_H
 #define FILMYFLY_SETTINGS_H
@@ -69,11 +69,11 @@ enum setting_for {
       "statement_timeout of short statements; long ones have ten times as much.")
 
 struct settings {
-#define TEXT_FIELD     const char *
-#define NUMBER_FIELD   uint64_t
-#define SIZE_FIELD     uint64_t
-#define DURATION_FIELD uint64_t
-#define SWITCH_FIELD   bool
+#define TEXT_FIELD                                                            const char *
+#define NUMBER_FIELD                                                          uint64_t
+#define SIZE_FIELD                                                            uint64_t
+#define DURATION_FIELD                                                        uint64_t
+#define SWITCH_FIELD                                                          bool
 #define X(field, type, variable, preset, least, most, for_, secret, sentence) type##_FIELD field;
     SETTINGS(X)
 #undef X
@@ -85,8 +85,9 @@ struct settings {
 };
 
 /*
- * Reads the variables that concern the stages in `stages` (a mask). On error returns false and writes one sentence that names the variable, what
- * was found (secrets are not shown) and what is expected. Texts belong to the environment or to static memory.
+ * Reads the variables that concern the stages in `stages` (a mask). On error returns false and writes one sentence that
+ * names the variable, what was found (secrets are not shown) and what is expected. Texts belong to the environment or
+ * to static memory.
  */
 bool settings_load(struct settings *settings, unsigned stages, char *error, size_t error_size);
 

@@ -1,5 +1,6 @@
 /*
- * What every stage's main has in common: --help, --version, --check, settings, signals that ask to leave, memory tuned against page faults.
+ * What every stage's main has in common: --help, --version, --check, settings, signals that ask to leave, memory tuned
+ * against page faults.
  */
 #ifndef FILMYFLY_STAGE_H
 #define FILMYFLY_STAGE_H
@@ -19,11 +20,13 @@ struct stage {
     const char *name;     /* "renderer" */
     const char *sentence; /* what it does, for --help */
     unsigned settings;    /* enum setting_for */
-    /* Configuration beyond the settings' types: prints one line for each thing wrong on stderr; true when all is well. May be NULL. */
+    /* Configuration beyond the settings' types: prints one line for each thing wrong on stderr; true when all is well.
+     * May be NULL. */
     bool (*check)(const struct settings *settings);
     /* The stage itself; returns the exit status. */
     int (*run)(const struct settings *settings);
-    /* Other commands of the program; the list ends with a NULL name. When one is given, command() gets all arguments and its result is the exit status. */
+    /* Other commands of the program; the list ends with a NULL name. When one is given, command() gets all arguments
+     * and its result is the exit status. */
     const struct stage_option *options;
     int (*command)(const struct settings *settings, int argc, char **argv);
 };

@@ -1,6 +1,6 @@
 /*
- * A run of bytes that somebody else owns: not terminated, may hold NUL. Every text that comes from outside travels as one.
- * p == NULL means "no value" (nil on the wire, NULL in SQL); an empty text has p != NULL and n == 0.
+ * A run of bytes that somebody else owns: not terminated, may hold NUL. Every text that comes from outside travels as
+ * one. p == NULL means "no value" (nil on the wire, NULL in SQL); an empty text has p != NULL and n == 0.
  */
 #ifndef FILMYFLY_STR_H
 #define FILMYFLY_STR_H
@@ -15,10 +15,10 @@ struct str {
     uint32_t n;
 };
 
-#define STR(literal)  ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_NONE      ((struct str){NULL, 0})
-#define STR_FMT       "%.*s"
-#define STR_ARG(s)    (int)(s).n, (s).p ? (s).p : ""
+#define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
+#define STR_NONE     ((struct str){NULL, 0})
+#define STR_FMT      "%.*s"
+#define STR_ARG(s)   (int)(s).n, (s).p ? (s).p : ""
 
 static inline struct str str_of(const char *text)
 {

@@ -1,6 +1,6 @@
 /*
- * The data that a view is rendered from: a tree in an arena. Strings point into the message that brought them (or into the arena),
- * so a tree lives no longer than the request. The rows of one result share one array of column names.
+ * The data that a view is rendered from: a tree in an arena. Strings point into the message that brought them (or into
+ * the arena), so a tree lives no longer than the request. The rows of one result share one array of column names.
  */
 #ifndef FILMYFLY_VALUE_H
 #define FILMYFLY_VALUE_H
@@ -53,8 +53,9 @@ static inline struct value value_str(struct str s)
 struct value *value_get(const struct value *map, struct str key);
 
 /*
- * A map under construction with room for `room` pairs; value_set replaces or appends. Both return false / NIL when the arena is full
- * or the room is used up. Setting on a map that shares its keys (a row) is not allowed: value_extend makes a copy with more room first.
+ * A map under construction with room for `room` pairs; value_set replaces or appends. Both return false / NIL when the
+ * arena is full or the room is used up. Setting on a map that shares its keys (a row) is not allowed: value_extend
+ * makes a copy with more room first.
  */
 struct value value_map(struct arena *arena, uint32_t room);
 bool value_set(struct value *map, struct str key, struct value value);
@@ -63,12 +64,15 @@ struct value value_extend(struct arena *arena, const struct value *map, uint32_t
 /* A list with n items, all NIL; NIL when the arena is full. */
 struct value value_list(struct arena *arena, uint32_t n);
 
-/* Whether a section over it renders: not NIL, false, the empty list or the empty string (0 is true, as the Mustache specification leaves to the data). */
+/* Whether a section over it renders: not NIL, false, the empty list or the empty string (0 is true, as the Mustache
+ * specification leaves to the data). */
 bool value_truth(const struct value *value);
 
 /*
- * Reads one JSON text (jansson) into a tree, for `--render` and tests. On error returns false and writes one sentence with line and column.
+ * Reads one JSON text (jansson) into a tree, for `--render` and tests. On error returns false and writes one sentence
+ * with line and column.
  */
-bool value_from_json(struct arena *arena, const char *text, size_t length, struct value *out, char *error, size_t error_size);
+bool value_from_json(struct arena *arena, const char *text, size_t length, struct value *out, char *error,
+                     size_t error_size);
 
 #endif
