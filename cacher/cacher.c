@@ -2,15 +2,16 @@
  * filmyfly-cacher: stands between gateways and renderers. Requests for the same page that is on its way wait for one
  * answer.
  */
-#include <czmq.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "counters.h"
 #include "fetch.h"
 #include "log.h"
 #include "stage.h"
-
-#define TICK_MS 20
+#include "stage_loop.h"
 
 struct cacher {
     struct claim *claim;
@@ -23,35 +24,6 @@ static void on_request(void *user, struct ticket *ticket, const struct message *
 {
     struct cacher *cacher = user;
     fetches_request(cacher->fetches, ticket, message, body);
-}
-
-static int on_gateway(zloop_t *loop, zmq_pollitem_t *item, void *arg)
-{
-    (void)loop, (void)item;
-    struct cacher *cacher = arg;
-    serve_turn(cacher->serve);
-    upstream_turn(cacher->renderers);
-    serve_flush(cacher->serve);
-    return 0;
-}
-
-static int on_renderer(zloop_t *loop, zmq_pollitem_t *item, void *arg)
-{
-    (void)loop, (void)item;
-    struct cacher *cacher = arg;
-    upstream_turn(cacher->renderers);
-    serve_flush(cacher->serve);
-    return 0;
-}
-
-static int on_tick(zloop_t *loop, int timer, void *arg)
-{
-    (void)timer;
-    struct cacher *cacher = arg;
-    on_gateway(loop, NULL, arg);
-    if (stage_leaving)
-        serve_leave(cacher->serve);
-    return serve_left(cacher->serve) ? -1 : 0;
 }
 
 static bool set_up(struct cacher *cacher, const struct settings *settings, char *error, size_t error_size)
@@ -96,18 +68,8 @@ static int run(const struct settings *settings)
     char error[512];
     int status = EXIT_FAILURE;
     if (set_up(&cacher, settings, error, sizeof(error))) {
-        zloop_t *loop = zloop_new();
-        zmq_pollitem_t left = {.fd = serve_fd(cacher.serve), .events = ZMQ_POLLIN};
-        zmq_pollitem_t right = {.fd = upstream_fd(cacher.renderers), .events = ZMQ_POLLIN};
-        zloop_poller(loop, &left, on_gateway, &cacher);
-        zloop_poller(loop, &right, on_renderer, &cacher);
-        zloop_timer(loop, TICK_MS, 0, on_tick, &cacher);
         log_info("takes requests; renderers are looked for in %s/renderer", settings->run_dir);
-        /* zloop also returns when a signal interrupts it: only a finished leave ends the stage. */
-        while (!serve_left(cacher.serve))
-            zloop_start(loop);
-        zloop_destroy(&loop);
-        log_info("left");
+        stage_loop_run(&(struct stage_loop){.serve = cacher.serve, .upstream = cacher.renderers});
         status = EXIT_SUCCESS;
     } else {
         log_error("%s", error);

@@ -12,9 +12,9 @@
 #include "pool.h"
 #include "serve.h"
 #include "stage.h"
+#include "stage_loop.h"
 #include "statements.h"
 
-#define TICK_MS        20
 #define MIGRATE_PAUSE  (500 * MILLISECOND)
 #define MIGRATE_REPORT (5 * SECOND) /* how often the log repeats that the start waits for the database */
 #define SENTENCE       1024
@@ -27,7 +27,6 @@ struct dbproxy {
     struct serve *serve;
     struct pool *pool;
     zloop_t *loop;
-    bool left;
 };
 
 static struct catalogue *load_catalogue(const struct settings *settings, char *error, size_t error_size)
@@ -114,36 +113,13 @@ static void on_request(void *user, struct ticket *ticket, const struct message *
     struct dbproxy *d = user;
     (void)body;
     pool_take(d->pool, ticket, message);
-}
-
-static void take_requests(struct dbproxy *d)
-{
-    serve_turn(d->serve);
     pool_dispatch(d->pool);
-    serve_flush(d->serve);
 }
 
-static int on_readable(zloop_t *loop, zmq_pollitem_t *item, void *argument)
+static void on_tick(void *user)
 {
-    (void)loop;
-    (void)item;
-    take_requests(argument);
-    return 0;
-}
-
-/* Returns -1, which ends the loop, once everything is answered after a SIGTERM. */
-static int on_tick(zloop_t *loop, int timer, void *argument)
-{
-    struct dbproxy *d = argument;
-    (void)loop;
-    (void)timer;
-    take_requests(d);
+    struct dbproxy *d = user;
     pool_tick(d->pool);
-    serve_flush(d->serve);
-    if (stage_leaving)
-        serve_leave(d->serve);
-    d->left = serve_left(d->serve);
-    return d->left ? -1 : 0;
 }
 
 static bool open_registry(struct dbproxy *d, char *error, size_t error_size)
@@ -186,9 +162,6 @@ static bool set_up(struct dbproxy *d, char *error, size_t error_size)
                        error, error_size);
     if (!d->pool)
         return false;
-    zmq_pollitem_t item = {.fd = serve_fd(d->serve), .events = ZMQ_POLLIN};
-    zloop_poller(d->loop, &item, on_readable, d);
-    zloop_timer(d->loop, TICK_MS, 0, on_tick, d);
     if (!claim_publish(d->claim)) {
         snprintf(error, error_size, "%s cannot be published: %s", claim_bind_path(d->claim), strerror(errno));
         return false;
@@ -214,10 +187,8 @@ static int dbproxy_run(const struct settings *settings)
     bool good = set_up(&d, error, sizeof(error));
     if (!good && *error)
         log_error("%s", error);
-    while (good && !d.left)
-        zloop_start(d.loop); /* a signal interrupts it */
     if (good)
-        log_info("left");
+        stage_loop_run(&(struct stage_loop){.serve = d.serve, .zloop = d.loop, .on_tick = on_tick, .user = &d});
     tear_down(&d);
     return good || stage_leaving ? 0 : 1;
 }

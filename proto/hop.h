@@ -6,11 +6,19 @@
  * Peers are small numbers that the owner gives (0 … HOP_PEERS-1). A number is used again only after hop_peer_died /
  * hop_peer_gone.
  *
- * Life of a peer                              Life of a request
- *   ABSENT    no connection                     WAITING   in the queue, nobody has it
- *   READY     said hello, gets work             SENT      with one peer, maybe also with one given up on
- *   HUNG      silent too long: no new work,     ALONE     suspected: waits for, or is with, a peer that holds nothing
- * else a late reply still counts         (answered: gone; a later reply finds nothing) LEAVING   finishes what it has
+ * Life of a peer:
+ *
+ * - ABSENT: no connection
+ * - READY: said hello, gets work
+ * - HUNG: silent too long: no new work, a late reply still counts
+ * - LEAVING: finishes what it has
+ *
+ * Life of a request:
+ *
+ * - WAITING: in the queue, nobody has it
+ * - SENT: with one peer, maybe also with one given up on
+ * - ALONE: suspected: waits for, or is with, a peer that holds nothing else
+ * - answered: gone; a later reply finds nothing
  */
 #ifndef FILMYFLY_HOP_H
 #define FILMYFLY_HOP_H

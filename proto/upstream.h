@@ -1,7 +1,7 @@
 /*
  * The left side of a hop: sends requests to the instances of the right neighbour and brings back the answers. The
- * judgement (who gets it, when it is sent again, when it is given up) is hop.h, which is pure; this is its shell: the
- * registry, one DEALER per instance, clocks, frames.
+ * judgement (who gets it, when it is sent again, when it is given up) is hop.h, which is pure. Its shell has two parts:
+ * this one holds the requests and tells who asked; instances.h holds the sockets.
  *
  * One thread owns it. It shows a single descriptor: when that is readable, and at least every 20 ms, and once after a
  * batch of sends, the owner calls upstream_turn, which receives, calls the `done`s and sends.
@@ -39,10 +39,12 @@ int upstream_fd(const struct upstream *upstream);
 void upstream_turn(struct upstream *upstream);
 
 /*
- * Sends a REQUEST or QUERY, some time before the next upstream_turn returns. The message's id is set here and returned;
- * its deadline must be set. body    taken over (left empty), may be NULL key     what makes requests "the same" for the
- * query of death (hash of method and target, or of the batch); see upstream_key again   it may be sent a second time
- * when its receiver died Never calls done itself.
+ * Sends a REQUEST or QUERY, some time before the next upstream_turn returns. Never calls done itself. The message's id
+ * is set here and returned; its deadline must be set.
+ *  - body: taken over (left empty); may be NULL.
+ *  - key: what makes requests "the same" for the query of death (hash of method and target, or of the batch); see
+ *    upstream_key.
+ *  - again: it may be sent a second time when its receiver died.
  */
 uint64_t upstream_send(struct upstream *upstream, struct message *message, zmq_msg_t *body, uint64_t key, bool again,
                        upstream_done *done, void *user);

@@ -1,16 +1,18 @@
 /*
  * filmyfly-renderer: makes pages. A request becomes one batch of statements to dbproxy, the rows become a page.
  */
-#include <czmq.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "counters.h"
 #include "log.h"
 #include "page.h"
 #include "render_command.h"
 #include "stage.h"
+#include "stage_loop.h"
 
-#define TICK_MS     20
 #define TICKS_A_DEV 50 /* with FILMYFLY_DEV, templates are looked at once a second */
 
 struct renderer {
@@ -71,35 +73,11 @@ static void reload_files(struct renderer *renderer)
     renderer->assets = assets;
 }
 
-static int on_cacher(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void on_tick(void *user)
 {
-    (void)loop, (void)item;
-    struct renderer *renderer = arg;
-    serve_turn(renderer->serve);
-    upstream_turn(renderer->databases);
-    serve_flush(renderer->serve);
-    return 0;
-}
-
-static int on_database(zloop_t *loop, zmq_pollitem_t *item, void *arg)
-{
-    (void)loop, (void)item;
-    struct renderer *renderer = arg;
-    upstream_turn(renderer->databases);
-    serve_flush(renderer->serve);
-    return 0;
-}
-
-static int on_tick(zloop_t *loop, int timer, void *arg)
-{
-    (void)timer;
-    struct renderer *renderer = arg;
-    on_cacher(loop, NULL, arg);
+    struct renderer *renderer = user;
     if (renderer->settings->dev && ++renderer->ticks % TICKS_A_DEV == 0)
         reload_files(renderer);
-    if (stage_leaving)
-        serve_leave(renderer->serve);
-    return serve_left(renderer->serve) ? -1 : 0;
 }
 
 static bool set_up(struct renderer *renderer, char *error, size_t error_size)
@@ -147,18 +125,13 @@ static int run(const struct settings *settings)
     char error[512];
     int status = EXIT_FAILURE;
     if (set_up(&renderer, error, sizeof(error))) {
-        zloop_t *loop = zloop_new();
-        zmq_pollitem_t left = {.fd = serve_fd(renderer.serve), .events = ZMQ_POLLIN};
-        zmq_pollitem_t right = {.fd = upstream_fd(renderer.databases), .events = ZMQ_POLLIN};
-        zloop_poller(loop, &left, on_cacher, &renderer);
-        zloop_poller(loop, &right, on_database, &renderer);
-        zloop_timer(loop, TICK_MS, 0, on_tick, &renderer);
         log_info("takes requests; dbproxies are looked for in %s/dbproxy", settings->run_dir);
-        /* zloop also returns when a signal interrupts it: only a finished leave ends the stage. */
-        while (!serve_left(renderer.serve))
-            zloop_start(loop);
-        zloop_destroy(&loop);
-        log_info("left");
+        stage_loop_run(&(struct stage_loop){
+            .serve = renderer.serve,
+            .upstream = renderer.databases,
+            .on_tick = on_tick,
+            .user = &renderer,
+        });
         status = EXIT_SUCCESS;
     } else {
         log_error("%s", error);

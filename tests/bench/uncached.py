@@ -24,6 +24,10 @@ import procs  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+def pid_in(path):
+    return int(pathlib.Path(path).read_text().split()[0])
+
+
 def sh(*args, env=None, check=True):
     done = subprocess.run(args, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if check and done.returncode:
@@ -110,14 +114,14 @@ def report(arms):
 class Pipeline:
     """FilmyFly, started by ./run in a directory and on ports of its own."""
 
-    def __init__(self, name, port):
+    def __init__(self, name, port, extra):
         self.folder = tempfile.TemporaryDirectory(prefix="ff-bench-", dir="/tmp")
         os.chmod(self.folder.name, 0o755)
         self.env = dict(os.environ, FILMYFLY_VAR_DIR=self.folder.name, FILMYFLY_HTTP=f"127.0.0.1:{port}",
                         FILMYFLY_HTTPS=f"127.0.0.1:{port + 1}", FILMYFLY_SITE=f"https://127.0.0.1:{port + 1}")
         self.env.pop("DATABASE_URL", None)
         self.name, self.url = name, f"https://127.0.0.1:{port + 1}"
-        sh(str(ROOT / "run"), "--detach", env=self.env)
+        sh(str(ROOT / "run"), "--detach", *extra, env=self.env)
         self.database_url = sh(str(ROOT / "run"), "--database-url", env=self.env).strip().splitlines()[-1]
 
     def psql(self, sql):
@@ -127,36 +131,16 @@ class Pipeline:
         return sh("psql", "-qAtX", "-v", "ON_ERROR_STOP=1", self.database_url, "-f", str(path))
 
     def arm(self):
-        run_dir = pathlib.Path(self.run_dir())
+        var = pathlib.Path(self.folder.name)
         roots = {}
         for stage in ("gateway", "cacher", "renderer", "dbproxy"):
-            roots[stage] = [int(lock.read_text()) for lock in sorted((run_dir / stage).glob("*.lock"))]
+            roots[stage] = [int(lock.read_text()) for lock in sorted((var / "run" / stage).glob("*.lock"))]
         slugs = self.psql("SELECT slug FROM filmyfly.movies WHERE published ORDER BY md5(slug) LIMIT 3000").split("\n")
-        database = int(self.psql("SELECT pg_read_file('postmaster.pid', 0, 20)").split("\n")[0]) if self.is_superuser() \
-            else postmaster_of(int(self.psql("SELECT pg_backend_pid()")), self)
-        return Arm(self.name, self.url, roots, database, slugs)
-
-    def is_superuser(self):
-        return self.psql("SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == "t"
-
-    def run_dir(self):
-        return sh(str(ROOT / "run"), "--run-dir", env=self.env).strip()
+        return Arm(self.name, self.url, roots, pid_in(var / "postgres" / "postmaster.pid"), slugs)
 
     def stop(self):
         sh(str(ROOT / "run"), "--stop", env=self.env, check=False)
         self.folder.cleanup()
-
-
-def postmaster_of(_, pipeline):
-    """The parent of a backend that stays: the backend of a psql that sleeps."""
-    sleeper = subprocess.Popen(["psql", "-qAtX", pipeline.database_url, "-c", "SELECT pg_backend_pid()", "-c", "SELECT pg_sleep(3)"],
-                               stdout=subprocess.PIPE, text=True)
-    backend = int(sleeper.stdout.readline())
-    with open(f"/proc/{backend}/stat") as f:
-        text = f.read()
-    sleeper.terminate()
-    sleeper.wait()
-    return int(text[text.rindex(")") + 2:].split()[1])
 
 
 def main():
@@ -170,21 +154,19 @@ def main():
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PIDFILE")
     parser.add_argument("--peer-database", metavar="PIDFILE")
     parser.add_argument("--peer-slugs", metavar="FILE", help="a movie's slug a line")
+    parser.add_argument("--run", action="append", default=[], metavar="OPTION", help="an option of ./run, as --run=--no-build")
     parser.add_argument("--million", action="store_true")
     options = parser.parse_args()
 
-    pipelines = [Pipeline("FilmyFly", options.port)]
+    pipelines = [Pipeline("FilmyFly", options.port, options.run)]
     try:
         arms = [pipelines[0].arm()]
         if options.million:
-            large = Pipeline("a million movies", options.port + 2)
+            large = Pipeline("a million movies", options.port + 2, options.run)
             pipelines.append(large)
             print(large.psql_file(ROOT / "tests/bench/million.sql"), end="")
             arms.append(large.arm())
         elif options.peer_url:
-            def pid_in(path):
-                return int(pathlib.Path(path).read_text().split()[0])
-
             roots = {}
             for text in options.peer:
                 name, path = text.split("=", 1)

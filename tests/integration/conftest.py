@@ -1,6 +1,7 @@
-"""What the integration tests share: one PostgreSQL with the demo catalogue, one certificate, one pipeline that is left as it was found.
+"""What the integration tests share: one PostgreSQL with the demo catalogue, one certificate, one pipeline.
 
-FILMYFLY_BUILD_DIR: whose bin/ is tested (build/asan). The full counts of kills and frames are marked `long`: pytest -m long runs them.
+FILMYFLY_BUILD_DIR: whose bin/ is tested (build/asan). FILMYFLY_RATE: requests a second. The full counts of kills and
+frames are marked `long`: pytest -m long runs them.
 """
 
 import os
@@ -29,8 +30,15 @@ def cluster():
         pg.create_database("filmyfly", owner="filmyfly")
         env = {**os.environ, "DATABASE_URL": pg.url("filmyfly", "filmyfly"), "ASAN_OPTIONS": "quarantine_size_mb=8"}
         for arguments in (["--migrate"], ["--load", str(REPO / "dbproxy" / "demo" / "movies.ndjson"), "--if-empty"]):
-            done = subprocess.run([str(BIN / "filmyfly-dbproxy"), *arguments], env=env, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+            done = subprocess.run(
+                [str(BIN / "filmyfly-dbproxy"), *arguments],
+                env=env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=300,
+                check=False,
+            )
             assert done.returncode == 0, f"filmyfly-dbproxy {' '.join(arguments)}: {done.stdout[-2000:]}"
         pg.psql("VACUUM ANALYZE", "filmyfly")
         yield pg
@@ -78,7 +86,7 @@ def pipeline(shared_pipeline, cluster):
 
 @pytest.fixture
 def new_pipeline(database_url, certificate):
-    """Makes pipelines of a test's own: new_pipeline(renderers=1, env_of={…}). They are closed, and checked, at its end."""
+    """Makes pipelines of a test's own: new_pipeline(renderers=1, env_of={…}). They are closed and checked at its end."""
     made = []
 
     def make(url=database_url, **options):

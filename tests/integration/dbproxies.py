@@ -101,7 +101,6 @@ class Dbproxy:
         settings.setdefault("FILMYFLY_CREDIT", "2000")
         env = environment(url, share, FILMYFLY_RUN_DIR=self.run_dir, **settings)
         with open(self.log_path, "wb") as log:
-            # pylint: disable=consider-using-with
             self.process = subprocess.Popen([str(BIN / "filmyfly-dbproxy")], env=env, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log)
         self.left = wire.Left(self.run_dir, "dbproxy", "renderer")

@@ -1,6 +1,7 @@
-"""A TCP proxy that delays: each direction by half of the round trip, in order, without a limit of bandwidth. It stands for a distant database.
+"""A TCP proxy that delays: each direction by half of the round trip, in order, without a limit of bandwidth.
 
-Counts `trips`: how often the client spoke after having heard (or as the first), which is how many delays it waited for.
+It stands for a distant database. Counts `trips`: how often the client spoke after having heard (or as the first), which
+is how many delays it waited for.
 """
 
 import asyncio
@@ -54,8 +55,11 @@ class DelayProxy:
             writer.close()
             return
         heard = [True]  # the client has heard something since it last spoke
-        await asyncio.gather(self._carry(reader, far_writer, heard, True), self._carry(far_reader, writer, heard, False),
-                             return_exceptions=True)
+        await asyncio.gather(
+            self._carry(reader, far_writer, heard, True),
+            self._carry(far_reader, writer, heard, False),
+            return_exceptions=True,
+        )
 
     async def _carry(self, reader, writer, heard, outward):
         queue = asyncio.Queue()

@@ -9,7 +9,14 @@ HEADERS = [(b"host", b"localhost"), (b"accept-encoding", b"gzip"), (b"x-a", b"")
 FIELDS = {
     "HELLO": {"stage": "renderer", "instance": "evil", "oldest": 1, "newest": 2, "credit": 2, "pid": 1, "release": "0"},
     "PONG": {"credit": 2, "held": 0},
-    "REQUEST": {"method": "GET", "scheme": "https", "target": "/none", "client": "::1", "headers": HEADERS, "trace": "t"},
+    "REQUEST": {
+        "method": "GET",
+        "scheme": "https",
+        "target": "/none",
+        "client": "::1",
+        "headers": HEADERS,
+        "trace": "t",
+    },
     "RESPONSE": {"status": 200, "headers": HEADERS[1:], "tags": ["movie:1"]},
     "QUERY": {"batch": [("movie", ["x"]), ("movie_related", [None]), ("none", [])], "trace": "t"},
     "RESULT": {"tags": ["movies"]},
@@ -49,19 +56,21 @@ class Frames:
             if how == 0 and data:
                 data[at - 1] ^= 1 << pick.randrange(8)
             elif how == 1:
-                data[at:at + 1] = bytes([pick.randrange(256)])
+                data[at : at + 1] = bytes([pick.randrange(256)])
             elif how == 2:
                 data = data[:at]
             elif how == 3:
                 data[at:at] = pick.randbytes(pick.randrange(1, 9))
             elif how == 4:  # a length that was never sent
-                data[at:at] = bytes([pick.choice([0xDB, 0xDD, 0xDF, 0xC6, 0xC9])]) + struct.pack(">I", pick.choice(NUMBERS[:8]))
+                data[at:at] = bytes([pick.choice([0xDB, 0xDD, 0xDF, 0xC6, 0xC9])]) + struct.pack(
+                    ">I", pick.choice(NUMBERS[:8])
+                )
             elif how == 5:  # a number of any size in the place of a byte
-                data[at:at + 1] = struct.pack(">BQ", 0xCF, pick.choice(NUMBERS))
+                data[at : at + 1] = struct.pack(">BQ", 0xCF, pick.choice(NUMBERS))
             elif how == 6:
-                del data[at:at + pick.randrange(1, 9)]
+                del data[at : at + pick.randrange(1, 9)]
             else:
-                data[at:at] = data[:pick.randrange(40)]
+                data[at:at] = data[: pick.randrange(40)]
         return bytes(data)
 
     def next(self):
@@ -74,22 +83,40 @@ class Frames:
             return [self._mutate(head), body]
         if kind < 0.88:
             return [head, self._mutate(body)]
-        return pick.choice([
-            lambda: [pick.randbytes(pick.randrange(300)), body],
-            lambda: [head],
-            lambda: [head, body, b"third"],
-            lambda: [b"", b""],
-            lambda: [b"\x91" * pick.randrange(1, 20000), b""],                      # nested without an end
-            lambda: [b"\x81" * 500 + head, b""],
-            lambda: [b"\xdd\xff\xff\xff\xff" * 40, b""],                              # arrays of 4 G items
-            lambda: [head + b"\x00", body],
-            lambda: [wire.pack_head("REQUEST", 1, {**FIELDS["REQUEST"], "deadline": wire.deadline_in(0.3),
-                                                   "headers": [(b"x", b"y")] * pick.choice([128, 129, 500])}), b""],
-            lambda: [wire.pack_head("RESPONSE", 1, {"status": 200, "headers": [(b"x", b"v" * pick.choice([65536, 65537]))],
-                                                    "tags": []}), b""],
-            lambda: [b"\xc4" + bytes([200]) + b"x" * 200, b""],
-            lambda: [b"\x93\x02\x06\x01" + b"\0" * pick.choice([1, 262140, 262141]), b""],
-        ])()
+        return pick.choice(
+            [
+                lambda: [pick.randbytes(pick.randrange(300)), body],
+                lambda: [head],
+                lambda: [head, body, b"third"],
+                lambda: [b"", b""],
+                lambda: [b"\x91" * pick.randrange(1, 20000), b""],  # nested without an end
+                lambda: [b"\x81" * 500 + head, b""],
+                lambda: [b"\xdd\xff\xff\xff\xff" * 40, b""],  # arrays of 4 G items
+                lambda: [head + b"\x00", body],
+                lambda: [
+                    wire.pack_head(
+                        "REQUEST",
+                        1,
+                        {
+                            **FIELDS["REQUEST"],
+                            "deadline": wire.deadline_in(0.3),
+                            "headers": [(b"x", b"y")] * pick.choice([128, 129, 500]),
+                        },
+                    ),
+                    b"",
+                ],
+                lambda: [
+                    wire.pack_head(
+                        "RESPONSE",
+                        1,
+                        {"status": 200, "headers": [(b"x", b"v" * pick.choice([65536, 65537]))], "tags": []},
+                    ),
+                    b"",
+                ],
+                lambda: [b"\xc4" + bytes([200]) + b"x" * 200, b""],
+                lambda: [b"\x93\x02\x06\x01" + b"\0" * pick.choice([1, 262140, 262141]), b""],
+            ]
+        )()
 
 
 def is_good(parts):

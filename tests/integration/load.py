@@ -5,8 +5,9 @@
     report = load.stop()
     assert report.good(), report.story()
 
-An idle HTTP/1.1 connection may be closed in the moment (TAKEN) when a request leaves, and HTTP/2's GOAWAY names streams that were not looked at:
-any client sends these again on another connection (RFC 9112 section 9.3.1, RFC 9113 section 6.8), and so does this one; they are counted in `retried`.
+An idle HTTP/1.1 connection may be closed in the moment (TAKEN) when a request leaves, and HTTP/2's GOAWAY names streams
+that were not looked at: any client sends these again on another connection (RFC 9112 section 9.3.1, RFC 9113 section
+6.8), and so does this one; they are counted in `retried`.
 """
 
 import argparse
@@ -43,7 +44,7 @@ class NotTaken(ConnectionError):
 @dataclasses.dataclass
 class Failure:
     target: str
-    at: float     # time.time() when it was to be sent
+    at: float  # time.time() when it was to be sent
     after: float  # seconds
     what: str
 
@@ -64,9 +65,12 @@ class Report:
 
     def story(self, events=()):
         """What was lost, when, and what had happened just before. events: (time.time(), text)."""
-        lines = [f"{self.sent} sent in {self.seconds:.1f} s, {self.answered} answered, {self.retried} sent again by the client; "
-                 f"statuses {dict(self.statuses)}; p50 {self.percentile(50) * 1e3:.0f} ms, p99 {self.percentile(99) * 1e3:.0f} ms, "
-                 f"longest {self.percentile(100) * 1e3:.0f} ms; {len(self.failures)} failed"]
+        lines = [
+            f"{self.sent} sent in {self.seconds:.1f} s, {self.answered} answered, {self.retried} sent again by the "
+            f"client; statuses {dict(self.statuses)}; p50 {self.percentile(50) * 1e3:.0f} ms, "
+            f"p99 {self.percentile(99) * 1e3:.0f} ms, "
+            f"longest {self.percentile(100) * 1e3:.0f} ms; {len(self.failures)} failed"
+        ]
         for failure in self.failures[:20]:
             before = [event for event in events if event[0] <= failure.at + failure.after]
             cause = f"; {failure.at + failure.after - before[-1][0]:.3f} s after: {before[-1][1]}" if before else ""
@@ -110,7 +114,7 @@ class Http1(asyncio.Protocol):
             if lines.get(b"connection", b"").lower() == b"close":
                 self.closed = True
                 self.transport.close()
-            self.answer.set_result((status, lines, self.buffer[end + 4:end + 4 + size]))
+            self.answer.set_result((status, lines, self.buffer[end + 4 : end + 4 + size]))
 
     def connection_lost(self, exc):
         self.closed = True
@@ -140,8 +144,11 @@ class Http2(asyncio.Protocol):
         stream = self.h2.get_next_available_stream_id()
         future = asyncio.get_running_loop().create_future()
         self.answers[stream] = (future, [], bytearray())
-        self.h2.send_headers(stream, [(":method", method), (":scheme", "https"), (":authority", "localhost"),
-                                      (":path", target), *headers], end_stream=True)
+        self.h2.send_headers(
+            stream,
+            [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", target), *headers],
+            end_stream=True,
+        )
         self.transport.write(self.h2.data_to_send())
         return future
 
@@ -157,7 +164,7 @@ class Http2(asyncio.Protocol):
                     continue
                 for event in self.h2.receive_data(frame):
                     self._take(event)
-        except Exception as error:  # pylint: disable=broad-except
+        except Exception as error:
             self._fail_all(ConnectionError(f"HTTP/2: {error}"))
         self.transport.write(self.h2.data_to_send())
         if self.closed and not self.answers:
@@ -268,8 +275,11 @@ class Load:
                 return each
         ssl_context = None if not self.tls else H2_TLS if self.http2 else client.TLS
         _, protocol = await asyncio.get_running_loop().create_connection(
-            Http2 if self.http2 else Http1, *self.address, ssl=ssl_context,
-            server_hostname="localhost" if self.tls else None)
+            Http2 if self.http2 else Http1,
+            *self.address,
+            ssl=ssl_context,
+            server_hostname="localhost" if self.tls else None,
+        )
         self._open.append(protocol)
         return protocol
 
@@ -294,7 +304,7 @@ class Load:
             wrong = self.check(target, status, headers, body)
         except asyncio.TimeoutError:
             wrong = "no answer in time"
-        except Exception as error:  # pylint: disable=broad-except
+        except Exception as error:
             wrong = f"{type(error).__name__}: {error}"
         after = time.monotonic() - began
         report.latencies.append(after)
@@ -319,9 +329,15 @@ def main():
     parser.add_argument("--http2", action="store_true", help="with --tls")
     options = parser.parse_args()
     host, port = options.address.rsplit(":", 1)
-    load = Load((host, int(port)), unique_targets(options.path, f"{time.time_ns()}-"), options.rate, options.tls,
-                options.http2, options.connections,
-                check=lambda target, status, headers, body: None if status < 400 else f"status {status}")
+    load = Load(
+        (host, int(port)),
+        unique_targets(options.path, f"{time.time_ns()}-"),
+        options.rate,
+        options.tls,
+        options.http2,
+        options.connections,
+        check=lambda target, status, headers, body: None if status < 400 else f"status {status}",
+    )
     print(load.run(options.seconds).story())
 
 

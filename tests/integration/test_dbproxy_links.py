@@ -40,7 +40,6 @@ class Pooler:
                     f"logfile = {pg.dir}/pgbouncer-{self.port}.log\n")
         as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         os.chmod(pg.dir, 0o777)
-        # pylint: disable=consider-using-with
         self.process = subprocess.Popen([*as_postgres, "/usr/sbin/pgbouncer", "-q", self.path], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.url = f"postgresql://owner@127.0.0.1:{self.port}/{dbname}"

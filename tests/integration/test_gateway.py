@@ -101,6 +101,7 @@ class Gateway:
                "FILMYFLY_HTTP": f"127.0.0.1:{ports[0]}", "FILMYFLY_HTTPS": f"127.0.0.1:{ports[1]}",
                "FILMYFLY_TLS_CERT": home / "cert.pem", "FILMYFLY_TLS_KEY": home / "key.pem", "FILMYFLY_LOOPS": "2",
                "FILMYFLY_DEADLINE": "1500ms", "FILMYFLY_WRITE_DEADLINE": "3s", "FILMYFLY_LOG_LEVEL": "debug"}
+        env.update({name: os.environ[name] for name in ("ASAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ})
         env.update({f"FILMYFLY_{name.upper()}": value for name, value in settings.items()})
         env = {name: str(value) for name, value in env.items()}
         with open(self.log, "wb") as log:
@@ -634,7 +635,7 @@ class Load(threading.Thread):
         while not self.stop.is_set():
             try:
                 (self._by_http2 if self.http2 else self._by_http1)()
-            except Exception as error:  # pylint: disable=broad-except
+            except Exception as error:
                 self.failures.append(repr(error))
 
     def _count(self, answer):

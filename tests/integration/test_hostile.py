@@ -1,6 +1,6 @@
-"""Bad frames into every stage, from the left and from the right: each is counted and dropped, and nothing dies or grows.
+"""Bad frames into every stage, from the left and from the right: each is counted and dropped, nothing dies or grows.
 
-What is bad is judged twice, by the stage and by wire.py's own reading of PROTOCOL.md: both counts must be the same.
+What is bad is judged twice, by the stage and by wire's own reading of PROTOCOL.md: both counts must be the same.
 """
 
 import threading
@@ -28,7 +28,9 @@ ENV = {"FILMYFLY_DEADLINE": "300ms", "FILMYFLY_WRITE_DEADLINE": "300ms"}
 def count(instance, side):
     """(messages that it took as whole, messages that it dropped as bad) of one side."""
     stats = instance.stats()
-    whole = sum(value for name, value in stats.items() if name.startswith(f"{side}.in.") and name.split(".")[2] in wire.MESSAGES)
+    whole = sum(
+        value for name, value in stats.items() if name.startswith(f"{side}.in.") and name.split(".")[2] in wire.MESSAGES
+    )
     return whole, stats.get(f"{side}.in.bad", 0)
 
 
@@ -74,7 +76,9 @@ def test_bad_frames_from_the_left(new_pipeline, stage, frames):
         socket.close()
         context.term()
     now = count(instance, "left")
-    print(f"{frames} frames: {now[0] - whole} whole, {now[1] - bad} bad or misplaced; by our own judgement {good} were whole")
+    print(
+        f"{frames} frames: {now[0] - whole} whole, {now[1] - bad} bad or misplaced; we judge {good} to be whole"
+    )
     assert now[0] - whole == good
     assert now[1] - bad >= frames - good
     watch.check()
@@ -151,7 +155,9 @@ def test_bad_frames_from_the_right(new_pipeline, stage, right, frames):
                 watch.begin()
             evil.say()
         asking.stop()
-        wait_until(lambda: (evil.right.turn(0.02), sum(count(instance, "right")) >= evil.sent)[1], 60, "all frames are read")
+        wait_until(
+            lambda: (evil.right.turn(0.02), sum(count(instance, "right")) >= evil.sent)[1], 60, "all frames are read"
+        )
         whole, bad = count(instance, "right")
         print(f"{evil.sent} frames: {whole} whole, {bad} bad or misplaced; by our own judgement {evil.good} were whole")
         watch.check()
@@ -184,7 +190,7 @@ def test_a_part_that_is_too_long_ends_only_its_connection(new_pipeline, stage):
 
 
 def test_pages_are_served_beside_an_evil_renderer(pipeline, slugs):
-    """It takes its share of the requests and answers none as it should: each of them is a page in the end, or told from one."""
+    """It takes its share of the requests and answers none as it should; each is answered all the same."""
     evil = Evil(str(pipeline.run_dir), "renderer", "beside")
     stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Real pages through all four stages, and what a page costs: one renderer asked once, one round trip to the database."""
+"""Real pages through all four stages, and what a page costs: one question to a renderer, one to the database."""
 
 import contextlib
 import json
@@ -28,7 +28,9 @@ def test_pages_and_api_over_every_protocol(pipeline, slugs):
             for page in pages:
                 answer = browser.get(page)
                 assert (answer.status_code, answer.http_version) == (200, version)
-                assert answer.text.rstrip().endswith("</html>") and answer.headers["content-type"].startswith("text/html")
+                assert answer.text.rstrip().endswith("</html>") and answer.headers["content-type"].startswith(
+                    "text/html"
+                )
             assert len(browser.get("/api/v1/movies?per_page=10").json()["movies"]) == 10
             assert browser.get(f"/api/v1/movies/{slugs[0]}").json()
             assert browser.get("/movie/none").status_code == browser.get("/none").status_code == 404
@@ -36,8 +38,11 @@ def test_pages_and_api_over_every_protocol(pipeline, slugs):
 
 
 def test_a_movie_page_shows_its_movie(pipeline, cluster):
-    rows = cluster.psql("SELECT slug, title FROM filmyfly.movies WHERE title ~ '^[A-Za-z ]+$' AND published "
-                        "ORDER BY votes DESC LIMIT 5", "filmyfly").splitlines()
+    rows = cluster.psql(
+        "SELECT slug, title FROM filmyfly.movies WHERE title ~ '^[A-Za-z ]+$' AND published "
+        "ORDER BY votes DESC LIMIT 5",
+        "filmyfly",
+    ).splitlines()
     for slug, title in (row.split("|") for row in rows):
         assert f">{title}<" in pipeline.get(f"/movie/{slug}").text
 
@@ -45,7 +50,11 @@ def test_a_movie_page_shows_its_movie(pipeline, cluster):
 def test_a_changed_row_is_on_the_next_page(pipeline, cluster, slugs):
     """Nothing is stored anywhere yet, so the next page is a new one."""
     target, title = f"/movie/{slugs[5]}", "Changed <by> & hand"
-    before = cluster.psql(f"SELECT title FROM filmyfly.movies WHERE slug = '{slugs[5]}'", "filmyfly").strip("\n").replace("'", "''")
+    before = (
+        cluster.psql(f"SELECT title FROM filmyfly.movies WHERE slug = '{slugs[5]}'", "filmyfly")
+        .strip("\n")
+        .replace("'", "''")
+    )
     cluster.psql(f"UPDATE filmyfly.movies SET title = '{title}' WHERE slug = '{slugs[5]}'", "filmyfly")
     try:
         page = pipeline.get(target).text
@@ -69,9 +78,17 @@ def test_a_hundred_visitors_of_one_page_ask_the_renderer_once(pipeline, slugs, c
     # A lock keeps the page waiting until all hundred are there.
     before = asked_of_renderers(pipeline)
     lock = subprocess.Popen(
-        [f"{cluster.bin}/psql", "-X", "-q", cluster.url("filmyfly"), "-c",
-         "BEGIN; LOCK TABLE filmyfly.movies IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1); COMMIT"],
-        stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        [
+            f"{cluster.bin}/psql",
+            "-X",
+            "-q",
+            cluster.url("filmyfly"),
+            "-c",
+            "BEGIN; LOCK TABLE filmyfly.movies IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1); COMMIT",
+        ],
+        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    )
     time.sleep(0.3)
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(client.connect(pipeline.http)) for _ in range(100)]
@@ -97,7 +114,9 @@ def test_a_movie_page_waits_for_one_delay_of_the_database(new_pipeline, cluster,
                 assert client.read_answer(file).status == 200
                 times.append(time.monotonic() - began)
         trips = proxy.trips - before
-        print(f"30 pages: median {statistics.median(times) * 1e3:.1f} ms, shortest {min(times) * 1e3:.1f} ms, {trips} round trips")
+        print(
+            f"30 pages: median {statistics.median(times) * 1e3:.1f} ms, least {min(times) * 1e3:.1f} ms, {trips} trips"
+        )
         assert min(times) >= 0.05 and statistics.median(times) < 0.1
         assert trips <= 33
         # Many at once wait no longer: batches do not queue behind each other's delay.
@@ -130,8 +149,15 @@ def test_help_version_and_check(stage, database_url, certificate):
     env = {"DATABASE_URL": database_url, "FILMYFLY_TLS_CERT": certificate.cert, "FILMYFLY_TLS_KEY": certificate.key}
 
     def said(option):
-        done = subprocess.run([str(BIN / f"filmyfly-{stage}"), option], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, check=False, timeout=20)
+        done = subprocess.run(
+            [str(BIN / f"filmyfly-{stage}"), option],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=20,
+        )
         return done.returncode, done.stdout
 
     assert said("--help")[0] == 0 and "FILMYFLY_RUN_DIR" in said("--help")[1]

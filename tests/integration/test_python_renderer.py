@@ -1,4 +1,4 @@
-"""A renderer in Python, written from proto/PROTOCOL.md alone, behind the real gateway, cacher and dbproxy: what passes through the pipeline, and how."""
+"""A renderer in Python, written from PROTOCOL.md alone, behind the real stages: what passes through them, and how."""
 
 import contextlib
 import json
@@ -14,7 +14,9 @@ from pipeline import Pipeline, wait_until
 @pytest.fixture(scope="module")
 def pipeline(database_url, certificate):
     """One Python renderer and no other."""
-    with Pipeline(database_url, certificate, renderers=0, dbproxies=1, pythons=1, env={"FILMYFLY_DEADLINE": "3s"}) as made:
+    with Pipeline(
+        database_url, certificate, renderers=0, dbproxies=1, pythons=1, env={"FILMYFLY_DEADLINE": "3s"}
+    ) as made:
         yield made
 
 
@@ -77,10 +79,29 @@ def test_the_release_before_is_spoken_with_it(new_pipeline):
 
 
 def test_headers_reach_the_renderer_in_order_with_duplicates(pipeline):
-    sent = [("x-one", "1"), ("accept", "text/html"), ("X-One", "2, \"a,b\""), ("x-bytes", b"\xe9\xff\x80"), ("x-empty", ""),
-            ("accept", "*/*"), ("x-one", "3"), ("authorization", "Basic Zm9v"), ("if-none-match", "\"x\""), ("range", "bytes=0-1")]
-    told = echo(pipeline, headers=[*sent, ("keep-alive", "5"), ("te", "trailers"), ("proxy-connection", "x"), ("x-gone", "1"),
-                                   ("connection", "x-gone")])
+    sent = [
+        ("x-one", "1"),
+        ("accept", "text/html"),
+        ("X-One", '2, "a,b"'),
+        ("x-bytes", b"\xe9\xff\x80"),
+        ("x-empty", ""),
+        ("accept", "*/*"),
+        ("x-one", "3"),
+        ("authorization", "Basic Zm9v"),
+        ("if-none-match", '"x"'),
+        ("range", "bytes=0-1"),
+    ]
+    told = echo(
+        pipeline,
+        headers=[
+            *sent,
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("proxy-connection", "x"),
+            ("x-gone", "1"),
+            ("connection", "x-gone"),
+        ],
+    )
     kept = [[name.lower(), client.to_bytes(value).decode("utf-8", "surrogateescape")] for name, value in sent]
     assert [[name.lower(), value] for name, value in told["headers"] if name.lower() != "host"] == kept
     assert lines_of(told, "host") == ["localhost"]
@@ -118,8 +139,16 @@ def test_any_status_passes(pipeline):
 def test_headers_of_the_answer_pass_untouched(pipeline):
     answer = pipeline.get("/py/headers")
     own = [(name.lower(), value) for name, value in answer.headers if name.lower().startswith((b"x-", b"link"))]
-    assert own[1:] == [(b"x-twice", b"one"), (b"x-other", b"a  b\tc"), (b"x-twice", b"two, \"three\""), (b"x-capitals", b"kept"),
-                       (b"x-bytes", b"\xe9\xff"), (b"x-empty", b""), (b"link", b"</a>; rel=x"), (b"link", b"</b>; rel=y")]
+    assert own[1:] == [
+        (b"x-twice", b"one"),
+        (b"x-other", b"a  b\tc"),
+        (b"x-twice", b'two, "three"'),
+        (b"x-capitals", b"kept"),
+        (b"x-bytes", b"\xe9\xff"),
+        (b"x-empty", b""),
+        (b"link", b"</a>; rel=x"),
+        (b"link", b"</b>; rel=y"),
+    ]
 
 
 def test_an_origin_that_hangs_up_is_told_from_its_own_5xx(pipeline):
@@ -159,7 +188,9 @@ def test_private_answers_are_not_shared(pipeline):
 
 def test_vary_keeps_apart_what_waits_together(pipeline):
     flavours = [f"f{n % 3}" for n in range(30)]
-    answers = together(pipeline.http, [client.request_bytes("GET", "/py/vary", [("x-flavour", each)]) for each in flavours])
+    answers = together(
+        pipeline.http, [client.request_bytes("GET", "/py/vary", [("x-flavour", each)]) for each in flavours]
+    )
     assert [answer.text for answer in answers] == flavours
 
 

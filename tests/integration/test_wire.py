@@ -1,4 +1,4 @@
-"""Our Left against our Right: the two halves of wire.py agree, in both protocols, before they judge the C stages."""
+"""Our Left against our Right: the two halves of wire agree, in both protocols, before they judge the C stages."""
 
 import threading
 
@@ -51,8 +51,19 @@ def test_a_dead_instances_requests_go_to_another(tmp_path):
     first = Instance(str(tmp_path), lambda ticket: None)  # answers nothing
     left = wire.Left(str(tmp_path), "renderer")
     answers = []
-    left.submit("REQUEST", {"deadline": wire.deadline_in(5), "method": "GET", "scheme": "http", "target": "/", "client": "",
-                            "headers": [], "trace": ""}, answers.append)
+    left.submit(
+        "REQUEST",
+        {
+            "deadline": wire.deadline_in(5),
+            "method": "GET",
+            "scheme": "http",
+            "target": "/",
+            "client": "",
+            "headers": [],
+            "trace": "",
+        },
+        answers.append,
+    )
     while not first.right.tickets:
         left.turn(0.01)
     first.end()
@@ -84,6 +95,13 @@ def test_leaving_is_told_and_answered_with_bye(tmp_path):
 def test_messages_that_break_a_rule_are_refused():
     good = wire.pack_head("HELLO", 0, dict(stage="a", instance="b", oldest=1, newest=2, credit=1, pid=1, release=""), 1)
     assert wire.unpack_head(good).stage == "a"
-    for bad in (good[:-1], good + b"\0", b"", b"\x93\x03\x01\x00", b"\xdd\xff\xff\xff\xff", good.replace(b"\xa1a", b"\x01")):
+    for bad in (
+        good[:-1],
+        good + b"\0",
+        b"",
+        b"\x93\x03\x01\x00",
+        b"\xdd\xff\xff\xff\xff",
+        good.replace(b"\xa1a", b"\x01"),
+    ):
         with pytest.raises(wire.BadMessage):
             wire.unpack_head(bad)

@@ -82,14 +82,30 @@ static void canonical_is_a_get_without_what_is_the_clients(void **state)
     assert_true(str_eq(canonical.headers.item[3].value, STR("2")));
 }
 
-static void canonical_of_many_headers_has_room(void **state)
+/* All the headers the protocol allows, and no Accept-Encoding that the canonical one could replace. */
+static void fill_without_accept_encoding(void)
 {
-    (void)state;
     request.headers.n = 0;
     while (headers_add(&request.headers, STR("x"), STR("y")))
         ;
     assert_int_equal(request.headers.n, LIMIT_HEADERS);
+    assert_null(headers_get(&request.headers, STR("accept-encoding")).p);
+}
+
+static void without_room_for_accept_encoding_nothing_is_shared(void **state)
+{
+    (void)state;
+    assert_int_equal(LIMIT_HEADERS, 128);
+    fill_without_accept_encoding();
     assert_false(judge_may_share(&request, 0));
+    request.method = STR("HEAD");
+    assert_false(judge_may_share(&request, 0));
+}
+
+static void canonical_of_many_headers_has_room(void **state)
+{
+    (void)state;
+    fill_without_accept_encoding();
     request.headers.n--;
     assert_true(judge_may_share(&request, 0));
     judge_canonical(&request, &canonical);
@@ -215,6 +231,7 @@ int main(void)
         cmocka_unit_test_setup(only_a_plain_get_or_head_may_share, set_up),
         cmocka_unit_test_setup(a_request_of_somebody_is_not_shared, set_up),
         cmocka_unit_test_setup(canonical_is_a_get_without_what_is_the_clients, set_up),
+        cmocka_unit_test_setup(without_room_for_accept_encoding_nothing_is_shared, set_up),
         cmocka_unit_test_setup(canonical_of_many_headers_has_room, set_up),
         cmocka_unit_test_setup(personal_answers_are_not_shared, set_up),
         cmocka_unit_test_setup(server_errors_are_shared_but_not_with_a_cookie, set_up),
