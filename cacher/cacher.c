@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "counters.h"
 #include "fetch.h"
 #include "log.h"
 #include "stage.h"
@@ -29,11 +28,9 @@ static void on_request(void *user, struct ticket *ticket, const struct message *
 static bool set_up(struct cacher *cacher, const struct settings *settings, char *error, size_t error_size)
 {
     /* One cacher only: it will own the store, so its name is fixed and a second one finds it taken. */
-    cacher->claim = claim_new(settings->run_dir, "cacher", "1", error, error_size);
+    cacher->claim = stage_claim(settings, "cacher", "1", error, error_size);
     if (!cacher->claim)
         return false;
-    log_open("cacher/1");
-    counters_open(claim_stats_path(cacher->claim), "cacher", "1");
 
     struct upstream_options right = {"renderer", "cacher", "1", settings};
     cacher->renderers = upstream_new(&right, error, error_size);

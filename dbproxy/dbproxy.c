@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "counters.h"
 #include "endpoints.h"
 #include "load.h"
 #include "log.h"
@@ -122,27 +121,14 @@ static void on_tick(void *user)
     pool_tick(d->pool);
 }
 
-static bool open_registry(struct dbproxy *d, char *error, size_t error_size)
-{
-    char name[64];
-    d->claim = claim_new(d->settings->run_dir, "dbproxy", d->settings->instance, error, error_size);
-    if (!d->claim)
-        return false;
-    snprintf(name, sizeof(name), "dbproxy/%s", claim_instance(d->claim));
-    log_open(name);
-    if (!counters_open(claim_stats_path(d->claim), "dbproxy", claim_instance(d->claim)))
-        log_warning("%s cannot be made: %s; nobody can see this instance's counters", claim_stats_path(d->claim),
-                    strerror(errno));
-    return true;
-}
-
 static bool set_up(struct dbproxy *d, char *error, size_t error_size)
 {
     const struct settings *settings = d->settings;
     *error = '\0';
     if (!check_prepare(settings, error, error_size) || !(d->catalogue = load_catalogue(settings, error, error_size)) ||
         !(d->endpoints = endpoints_new(settings->database_url, error, error_size)) ||
-        !open_registry(d, error, error_size) || !bring_up_to_date(settings, d->endpoints, true))
+        !(d->claim = stage_claim(settings, "dbproxy", settings->instance, error, error_size)) ||
+        !bring_up_to_date(settings, d->endpoints, true))
         return false;
     d->serve = serve_new(&(struct serve_options){.stage = "dbproxy",
                                                  .takes = MESSAGE_QUERY,

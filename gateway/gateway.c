@@ -213,15 +213,12 @@ static int run(const struct settings *settings)
 {
     char error[512];
     struct listeners listeners;
-    struct claim *claim = claim_new(settings->run_dir, "gateway", settings->instance, error, sizeof(error));
+    struct claim *claim = stage_claim(settings, "gateway", settings->instance, error, sizeof(error));
     if (!claim) {
         log_error("%s", error);
         return 1;
     }
     meters_open();
-    if (!counters_open(claim_stats_path(claim), "gateway", claim_instance(claim))) {
-        log_warning("counters cannot be read by others: %s: %s", claim_stats_path(claim), strerror(errno));
-    }
     /* Threads see it to the very end, so it is not on this function's stack. */
     static struct gateway gateway = {.mutex = PTHREAD_MUTEX_INITIALIZER};
     gateway.settings = settings;

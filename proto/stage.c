@@ -2,11 +2,13 @@
 #include "stage.h"
 
 #include <czmq.h>
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "log.h"
 
 volatile sig_atomic_t stage_leaving;
@@ -100,6 +102,21 @@ static int run(const struct stage *stage, const struct settings *settings)
     log_open(name);
     take_signals();
     return stage->run(settings);
+}
+
+struct claim *stage_claim(const struct settings *settings, const char *stage, const char *instance, char *error,
+                          size_t error_size)
+{
+    char name[96];
+    struct claim *claim = claim_new(settings->run_dir, stage, instance, error, error_size);
+    if (!claim)
+        return NULL;
+    snprintf(name, sizeof(name), "%s/%s", stage, claim_instance(claim));
+    log_open(name);
+    if (!counters_open(claim_stats_path(claim), stage, claim_instance(claim)))
+        log_warning("%s cannot be made: %s; nobody can see this instance's counters", claim_stats_path(claim),
+                    strerror(errno));
+    return claim;
 }
 
 static int check(const struct stage *stage, const struct settings *settings)

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "registry.h"
 #include "settings.h"
 
 struct stage_option {
@@ -32,6 +33,13 @@ struct stage {
 };
 
 int stage_main(const struct stage *stage, int argc, char **argv);
+
+/*
+ * An instance's name in the registry (claim_new), and with it its name in the log and its counters' file. NULL with one
+ * sentence in error.
+ */
+struct claim *stage_claim(const struct settings *settings, const char *stage, const char *instance, char *error,
+                          size_t error_size);
 
 /* Set by SIGTERM and SIGINT: leave gracefully. A loop looks at it each turn (at least every 20 ms). */
 extern volatile sig_atomic_t stage_leaving;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "counters.h"
 #include "log.h"
 #include "page.h"
 #include "render_command.h"
@@ -86,13 +85,9 @@ static bool set_up(struct renderer *renderer, char *error, size_t error_size)
     if (!load_files(renderer, error, error_size))
         return false;
     views_check(renderer->views, report, NULL);
-    renderer->claim = claim_new(settings->run_dir, "renderer", settings->instance, error, error_size);
+    renderer->claim = stage_claim(settings, "renderer", settings->instance, error, error_size);
     if (!renderer->claim)
         return false;
-    char name[96];
-    snprintf(name, sizeof(name), "renderer/%s", claim_instance(renderer->claim));
-    log_open(name);
-    counters_open(claim_stats_path(renderer->claim), "renderer", claim_instance(renderer->claim));
 
     struct upstream_options right = {"dbproxy", "renderer", claim_instance(renderer->claim), settings};
     renderer->databases = upstream_new(&right, error, error_size);
