@@ -11,6 +11,7 @@ struct connection {
     struct connections *owner;
     struct connection *next, **link; /* link is what points here */
     h2o_socket_t *socket;
+    SSL_CTX *tls; /* what it was accepted with, or NULL: libh2o counts no reference until the client's first byte */
 };
 
 static void on_accept(h2o_socket_t *socket, const char *error);
@@ -38,6 +39,7 @@ static void on_closed(void *data)
     if (connection->next) {
         connection->next->link = connection->link;
     }
+    SSL_CTX_free(connection->tls);
     free(connection);
     owner->open--;
     count(meters.connections, (uint64_t)-1);
@@ -65,10 +67,13 @@ static void stop_at_limit(struct connections *connections)
                 (unsigned long long)connections->open);
 }
 
-static void add(struct connections *connections, h2o_socket_t *socket)
+static void add(struct connections *connections, h2o_socket_t *socket, SSL_CTX *tls)
 {
     struct connection *connection = h2o_mem_alloc(sizeof(*connection));
-    *connection = (struct connection){connections, connections->list, &connections->list, socket};
+    *connection = (struct connection){connections, connections->list, &connections->list, socket, tls};
+    if (tls) {
+        SSL_CTX_up_ref(tls);
+    }
     if (connection->next) {
         connection->next->link = &connection->next;
     }
@@ -87,7 +92,7 @@ static bool accept_one(struct connections *connections, struct listener *listene
     if (!socket) {
         return false;
     }
-    add(connections, socket);
+    add(connections, socket, listener->accept.ssl_ctx);
     stop_at_limit(connections);
     h2o_accept(&listener->accept, socket);
     return true;

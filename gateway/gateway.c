@@ -117,17 +117,13 @@ static void nap(uint64_t ns)
     nanosleep(&time, NULL); /* a signal ends it early */
 }
 
-static void serve(struct gateway *gateway)
+static void serve(struct gateway *gateway, struct tls_stamp *stamp)
 {
-    struct tls_stamp stamp = {0};
     uint64_t next_look = 0;
 
-    if (gateway->tls) {
-        tls_changed(gateway->settings, &stamp);
-    }
     while (!stage_leaving) {
         uint64_t now = clock_now();
-        bool changed = gateway->tls && now >= next_look && tls_changed(gateway->settings, &stamp);
+        bool changed = gateway->tls && now >= next_look && tls_changed(gateway->settings, stamp);
         if (now >= next_look) {
             next_look = now + SECOND;
         }
@@ -190,7 +186,8 @@ static bool start_loops(struct gateway *gateway, const struct listeners *listene
 }
 
 /* All that can fail, in order. */
-static bool set_up(struct gateway *gateway, struct listeners *listeners, char *error, size_t error_size)
+static bool set_up(struct gateway *gateway, struct listeners *listeners, struct tls_stamp *stamp, char *error,
+                   size_t error_size)
 {
     const struct settings *settings = gateway->settings;
 
@@ -198,6 +195,7 @@ static bool set_up(struct gateway *gateway, struct listeners *listeners, char *e
         return false;
     }
     if (listeners->n_https > 0) {
+        tls_changed(settings, stamp); /* before they are read: what is replaced meanwhile is seen */
         gateway->tls = tls_load(settings, NULL, error, error_size);
         if (!gateway->tls) {
             return false;
@@ -213,6 +211,7 @@ static int run(const struct settings *settings)
 {
     char error[512];
     struct listeners listeners;
+    struct tls_stamp stamp = {0};
     struct claim *claim = stage_claim(settings, "gateway", settings->instance, error, sizeof(error));
     if (!claim) {
         log_error("%s", error);
@@ -228,7 +227,7 @@ static int run(const struct settings *settings)
     gateway.leave_limit = longest + SECOND;
     pages_make(gateway.files);
 
-    if (!set_up(&gateway, &listeners, error, sizeof(error))) {
+    if (!set_up(&gateway, &listeners, &stamp, error, sizeof(error))) {
         log_error("%s", error);
         claim_free(&claim);
         return 1;
@@ -236,7 +235,7 @@ static int run(const struct settings *settings)
     log_info("ready: %u loops, %u sockets for HTTP (%s), %u for HTTPS (%s)%s", listeners_loops(&listeners),
              listeners.n_http, settings->http, listeners.n_https, settings->https,
              listeners.handed ? ", handed over" : "");
-    serve(&gateway);
+    serve(&gateway, &stamp);
     claim_withdraw(claim); /* a successor may take the name at once */
     return leave(&gateway, listeners_loops(&listeners));
 }

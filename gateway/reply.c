@@ -100,9 +100,15 @@ static bool is_written_by_library(struct str name)
     return str_eq_nocase(name, STR("content-length")) || str_eq_nocase(name, STR("date"));
 }
 
-static struct str connection_of(const struct headers *headers)
+/* Is the field named by one of the Connection lines? */
+static bool is_named_by_connection(const struct headers *headers, struct str name)
 {
-    return headers_get(headers, STR("connection"));
+    for (uint32_t i = 0; i < headers->n; i++) {
+        if (str_eq_nocase(headers->item[i].name, STR("connection")) && field_list_has(headers->item[i].value, name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What would be wrong on the wire, or NULL. */
@@ -126,7 +132,6 @@ static const char *find_fault(const struct message *answer)
  * one. */
 static void add_headers(h2o_req_t *req, const struct headers *headers, bool plain)
 {
-    struct str connection = connection_of(headers);
     size_t bytes = 0;
     for (uint32_t i = 0; i < headers->n; i++) {
         bytes += headers->item[i].name.n + headers->item[i].value.n + 2;
@@ -135,8 +140,7 @@ static void add_headers(h2o_req_t *req, const struct headers *headers, bool plai
 
     for (uint32_t i = 0; i < headers->n; i++) {
         struct str name = headers->item[i].name, value = headers->item[i].value;
-        if (field_is_hop_by_hop(name) || is_written_by_library(name) ||
-            (connection.p && field_list_has(connection, name)) ||
+        if (field_is_hop_by_hop(name) || is_written_by_library(name) || is_named_by_connection(headers, name) ||
             (plain && str_eq_nocase(name, STR("content-encoding")))) {
             continue;
         }
@@ -152,7 +156,9 @@ static void add_headers(h2o_req_t *req, const struct headers *headers, bool plai
         memcpy(to, value.p, value.n);
         to += value.n;
         const h2o_token_t *token = h2o_lookup_token(lower, name.n);
-        if (token) {
+        /* A Vary that libh2o knows as one is written as "cache-control: private" for old browsers, into a buffer that
+         * has room for one such exchange only. */
+        if (token && token != H2O_TOKEN_VARY) {
             h2o_add_header(&req->pool, &req->res.headers, token, NULL, copy, (size_t)(to - copy));
         } else {
             h2o_add_header_by_str(&req->pool, &req->res.headers, lower, name.n, 0, NULL, copy, (size_t)(to - copy));

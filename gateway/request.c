@@ -36,8 +36,20 @@ struct str request_header(h2o_req_t *req, const h2o_token_t *name)
         return STR_NONE;
     }
     h2o_iovec_t value = req->headers.entries[at].value;
-    while ((at = h2o_find_header(&req->headers, name, at)) >= 0) {
-        value = h2o_concat(&req->pool, value, h2o_iovec_init(H2O_STRLIT(", ")), req->headers.entries[at].value);
+    size_t bytes = 0, lines = 0;
+    for (ssize_t i = at; i >= 0; i = h2o_find_header(&req->headers, name, i)) {
+        bytes += req->headers.entries[i].value.len + 2;
+        lines++;
+    }
+    if (lines > 1) { /* joined in one step: line by line it would cost the square of what a client sent */
+        value = h2o_iovec_init(h2o_mem_alloc_pool(&req->pool, bytes), 0);
+        for (; at >= 0; at = h2o_find_header(&req->headers, name, at)) {
+            h2o_iovec_t line = req->headers.entries[at].value;
+            h2o_memcpy(value.base + value.len, line.base, line.len);
+            memcpy(value.base + value.len + line.len, ", ", 2);
+            value.len += line.len + 2;
+        }
+        value.len -= 2;
     }
     return str_of_iovec(value);
 }
@@ -69,6 +81,16 @@ static bool is_authority(struct str s)
     return s.n <= HOST_MAX;
 }
 
+/* HPACK names a field of 4 KB with one byte, so what a request takes is known only once it is decoded. */
+static bool is_within_limit(const h2o_req_t *req)
+{
+    size_t bytes = req->authority.len;
+    for (size_t i = 0; i < req->headers.size; i++) {
+        bytes += req->headers.entries[i].name->len + req->headers.entries[i].value.len;
+    }
+    return bytes <= REQUEST_FIELDS_BYTES;
+}
+
 enum page request_normalize(h2o_req_t *req)
 {
     if (!field_is_token(str_of_iovec(req->method))) {
@@ -79,6 +101,9 @@ enum page request_normalize(h2o_req_t *req)
     }
     if (req->path.len > LIMIT_TARGET) {
         return PAGE_TARGET_TOO_LONG;
+    }
+    if (!is_within_limit(req)) {
+        return PAGE_FIELDS_TOO_LARGE;
     }
     if (req->version == 0x101 && req->input.authority.base == req->hostconf->authority.hostport.base) {
         return PAGE_BAD_REQUEST; /* HTTP/1.1 without Host (RFC 9112 section 3.2); libh2o puts its own there */
@@ -99,31 +124,18 @@ enum page request_normalize(h2o_req_t *req)
 }
 
 /* Is the field named by one of the Connection lines? */
-static bool is_named_by_connection(const struct str *connection, size_t n, struct str name)
+static bool is_named_by_connection(const h2o_req_t *req, struct str name)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (field_list_has(connection[i], name)) {
+    for (ssize_t at = -1; (at = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, at)) >= 0;) {
+        if (field_list_has(str_of_iovec(req->headers.entries[at].value), name)) {
             return true;
         }
     }
     return false;
 }
 
-static size_t find_connection(const h2o_req_t *req, struct str *connection, size_t max)
-{
-    size_t n = 0;
-    for (ssize_t at = -1; n < max && (at = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, at)) >= 0;) {
-        connection[n++] = str_of_iovec(req->headers.entries[at].value);
-    }
-    return n;
-}
-
 enum page request_read(h2o_req_t *req, struct message *message)
 {
-    struct str connection[8];
-    size_t connections = find_connection(req, connection, sizeof(connection) / sizeof(connection[0]));
-    size_t bytes = req->authority.len;
-
     message->method = str_of_iovec(req->method);
     message->scheme = req->conn->callbacks->get_socket(req->conn)->ssl ? STR("https") : STR("http");
     message->target = str_of_iovec(req->path);
@@ -132,14 +144,13 @@ enum page request_read(h2o_req_t *req, struct message *message)
     for (size_t i = 0; i < req->headers.size; i++) {
         const h2o_header_t *header = &req->headers.entries[i];
         struct str name = str_of_iovec(*header->name), value = str_of_iovec(header->value);
-        if (field_is_hop_by_hop(name) || (connections && is_named_by_connection(connection, connections, name))) {
+        if (field_is_hop_by_hop(name) || is_named_by_connection(req, name)) {
             continue;
         }
         if (!field_is_token(name) || !field_value_is_safe(value)) {
             return PAGE_BAD_REQUEST;
         }
-        bytes += name.n + value.n;
-        if (name.n > LIMIT_HEADER_NAME || value.n > LIMIT_HEADER_VALUE || bytes > REQUEST_FIELDS_BYTES ||
+        if (name.n > LIMIT_HEADER_NAME || value.n > LIMIT_HEADER_VALUE ||
             !headers_add(&message->headers, name, value)) {
             return PAGE_FIELDS_TOO_LARGE;
         }

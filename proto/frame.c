@@ -129,16 +129,19 @@ bool frame_write_packed(struct frame_side *side, void *socket, const void *routi
     size_t bytes = zmq_msg_size(body);
     bool sent = false;
     /* A longer part would end the connection at the receiver's ZMQ_MAXMSGSIZE, and all that is in flight on it. */
-    if (!head || bytes > side->part_max)
+    if (head->n == 0 || bytes > side->part_max)
         errno = EINVAL;
     else
         sent = send_parts(socket, routing_id, routing_id_n, head->p, head->n, body);
     int why = errno;
     zmq_msg_close(body);
     zmq_msg_init(body);
-    count(sent ? side->out[type] : side->unsent, 1);
-    if (sent)
+    if (sent) {
+        count(side->out[type], 1);
         count(side->bytes_out, head->n + bytes);
+    } else {
+        count(side->unsent, 1);
+    }
     errno = why;
     return sent;
 }
@@ -147,8 +150,8 @@ bool frame_write(struct frame_side *side, void *socket, const void *routing_id, 
                  const struct message *message, uint32_t protocol, zmq_msg_t *body)
 {
     buffer_reset(&side->head);
-    bool packed = message_pack(message, protocol, &side->head);
-    return frame_write_packed(side, socket, routing_id, routing_id_n, message->type, packed ? &side->head : NULL, body);
+    message_pack(message, protocol, &side->head); /* beyond the limits it leaves no head */
+    return frame_write_packed(side, socket, routing_id, routing_id_n, message->type, &side->head, body);
 }
 
 bool frame_waits(void *socket)

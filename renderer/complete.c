@@ -43,7 +43,7 @@ static bool set_pager(struct arena *arena, const struct route_match *match, int6
 {
     const struct route_variable *page = route_variable(match, STR("page"));
     int64_t current = page ? page->number : 1;
-    int64_t pages = (total + MOVIES_A_PAGE - 1) / MOVIES_A_PAGE;
+    int64_t pages = total / MOVIES_A_PAGE + (total % MOVIES_A_PAGE > 0);
     if (pages > PAGES_MAX)
         pages = PAGES_MAX;
     if (current > 1 && current > pages)

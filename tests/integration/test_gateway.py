@@ -314,6 +314,17 @@ def test_a_request_passes_whole_by_http2(site):
     connection.close()
 
 
+def test_every_connection_line_counts(site):
+    lines = b"".join(b"Connection: x-%d\r\nX-%d: 1\r\n" % (i, i) for i in range(20))
+    away = [line for i in range(3) for line in ((b"connection", b"x-%d" % i), (b"x-%d" % i, b"1"))]
+    site.cacher.answer["/lines"] = lambda ticket: ticket.respond(200, [*away, (b"x-mine", b"1")], b"x")
+    with client.connect(site.http) as connection:
+        connection.sendall(b"GET /lines HTTP/1.1\r\nHost: localhost\r\n" + lines + b"X-Mine: 1\r\n\r\n")
+        answer = client.read_answer(connection.makefile("rb"))
+    assert [name for name, _ in answer.headers if name.startswith(b"x-")] == [b"x-mine"]
+    assert site.cacher.messages("/lines")[-1].headers == [(b"host", b"localhost"), (b"x-mine", b"1")]
+
+
 def test_an_absolute_target_counts_more_than_host(site):
     with client.connect(site.http) as connection:
         connection.sendall(b"GET http://other.example/absolute?1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -343,6 +354,12 @@ def test_a_response_passes_whole(site, status):
     assert (second.status, second.body) == (status, b"body")
     assert [line for line in second.headers if line[0] not in own] == expected
     connection.close()
+
+
+def test_an_old_browser_gets_every_vary_line_as_it_is(site):
+    site.cacher.answer["/vary"] = lambda ticket: ticket.respond(200, [(b"vary", b"a")] * 120, b"x")
+    answer = client.fetch(site.http, "/vary", headers=[("user-agent", "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)")])
+    assert (answer.status, answer.lines("vary"), answer.lines("cache-control")) == (200, [b"a"] * 120, [])
 
 
 def test_head_has_the_length_and_no_body(site):
@@ -516,6 +533,15 @@ def test_header_floods_end_the_connection(site, attack):
     connection.socket.sendall(attack)
     assert connection.wait_goaway() == 11  # ENHANCE_YOUR_CALM
     assert client.fetch(site.http, "/healthz").status == 200
+
+
+@pytest.mark.parametrize("target", ["/static/site.0a1b2c3d.css", "/healthz", "/x"])
+def test_fields_that_cost_a_client_a_byte_each_are_counted_whole(site, target):
+    connection = H2(site.https)
+    assert connection.get(target, headers=[("accept-encoding", "x" * 3900)] * 90).status == 431
+    several = connection.get("/static/site.0a1b2c3d.css", headers=[("accept-encoding", each) for each in ("br", "", "gzip")])
+    assert (several.status, several.line("content-encoding")) == (200, "gzip")
+    connection.close()
 
 
 def test_unknown_frames_are_ignored_in_silence(site):
@@ -707,7 +733,7 @@ def test_planned_restarts_under_load_lose_nothing(own):
 
 
 def test_leaving_finishes_what_is_in_flight(own):
-    gateway, cacher = Gateway(own), Cacher(own / "run")
+    gateway, cacher = Gateway(own, deadline="3s"), Cacher(own / "run")  # a sanitizer may pause for half a second
     cacher.answer["/slow"] = cacher.delay(1.0, lambda ticket: ticket.respond(200, [], b"done"))
     one, two = client.connect(gateway.http), H2(gateway.https)
     one.sendall(client.request_bytes("GET", "/slow"))
@@ -767,6 +793,24 @@ def test_a_new_certificate_is_taken_without_losing_a_connection(own, how):
     wait_until(lambda: certificate_of(gateway.https) != first)
     assert kept.get("/healthz").status == 200
     kept.close()
+    gateway.stop()
+
+
+def test_who_connected_before_a_new_certificate_and_spoke_after_it_is_served(own):
+    gateway = Gateway(own)
+    first = certificate_of(gateway.https)
+    silent = [client.connect(gateway.https) for _ in range(8)]
+    wait_until(lambda: gateway.stats()["connections"] >= 8)
+    for name in ["second", "third"]:
+        before = certificate_of(gateway.https)
+        make_certificate(own, name)
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: all(certificate_of(gateway.https) != before for _ in range(8)))
+    for each in silent:
+        with client.TLS.wrap_socket(each, server_hostname="localhost") as connection:
+            assert connection.getpeercert(binary_form=True) == first
+            connection.sendall(client.request_bytes("GET", "/healthz"))
+            assert client.read_answer(connection.makefile("rb")).status == 200
     gateway.stop()
 
 

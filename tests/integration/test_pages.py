@@ -288,6 +288,13 @@ def test_the_pager_reaches_every_page(rig):
     assert "/movies" in Page(rig.get("/movies?page=2")).links and "?page=1\"" not in Page(rig.get("/movies?page=2")).text
 
 
+def test_a_count_beyond_reason_has_the_last_page_there_is(rig):
+    for count, last in ((2**63 - 1, 100), (-2**63, 1)):
+        rig.db.rows.of["movies_count"] = [{"movies": count}]
+        page = Page(rig.get("/movies"))
+        assert (f"/movies?page={last}" in page.links) == (last > 1)
+
+
 def test_a_database_that_does_not_answer_is_a_503(rig):
     for answer, status, retry in ((lambda t: t.answer("BUSY", retry_after=7), 503, "1"), (lambda t: t.fail("unavailable", "away"), 503, "2"),
                                   (lambda t: t.fail("deadline"), 503, "2"), (lambda t: t.fail("internal", "SQL"), 500, None),

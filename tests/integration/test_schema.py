@@ -304,7 +304,7 @@ def visible(url, role):
 def test_others_see_nothing_of_ours(pg, role):
     """Also where the owner's default privileges hand everything out, as Supabase's do for the schema public."""
     name = f"generous_{role}"
-    url = database(pg, name, f"owner_{role}", before=f"""
+    url = database(pg, name, f"owner_{role}", before="""
         CREATE SCHEMA elsewhere;
         ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON TABLES TO anon;""")
     with psycopg.connect(url) as db:  # the next migrator has them as its own
