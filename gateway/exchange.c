@@ -104,6 +104,9 @@ static void send_exchange(struct exchange *exchange)
     if (refusal == PAGE_NONE && req->entity.len > settings->body_max) {
         refusal = PAGE_FIELDS_TOO_LARGE;
     }
+    if (refusal == PAGE_NONE && zmq_msg_init_size(&body, req->entity.len) < 0) {
+        refusal = PAGE_BUSY; /* no memory: without its body it would be another request */
+    }
     if (refusal != PAGE_NONE) {
         exchange->state = EXCHANGE_OVER;
         page_send(req, refusal, 0);
@@ -114,9 +117,7 @@ static void send_exchange(struct exchange *exchange)
     message->deadline = exchange->started + (reads ? settings->deadline : settings->write_deadline);
     message->client = request_client(req, client, sizeof(client));
     message->trace = str_of(exchange->trace);
-    if (req->entity.len == 0 || zmq_msg_init_size(&body, req->entity.len) < 0) {
-        zmq_msg_init(&body);
-    } else {
+    if (req->entity.len > 0) {
         memcpy(zmq_msg_data(&body), req->entity.base, req->entity.len);
     }
     uint64_t key = upstream_key(0, message->method);

@@ -43,10 +43,17 @@ static bool on_answer(void *user, unsigned number, const struct message *m, zmq_
 
 uint64_t upstream_key(uint64_t seed, struct str bytes)
 {
-    static uint64_t offset; /* per process, so that nobody outside can choose two targets with one key */
-    if (!offset && getrandom(&offset, sizeof(offset), 0) != sizeof(offset))
-        offset = 14695981039346656037ull;
-    uint64_t hash = seed ? seed : offset | 1;
+    static _Atomic uint64_t start; /* per process, so that nobody outside can choose two targets with one key */
+    uint64_t hash = seed ? seed : atomic_load_explicit(&start, memory_order_relaxed);
+    if (!hash) {
+        uint64_t drawn = 0;
+        if (getrandom(&drawn, sizeof(drawn), 0) != sizeof(drawn))
+            drawn = 14695981039346656037ull;
+        /* Of two threads that come first, one draws for both. */
+        hash = drawn | 1;
+        if (!atomic_compare_exchange_strong(&start, &(uint64_t){0}, hash))
+            hash = atomic_load(&start);
+    }
     for (uint32_t i = 0; i < bytes.n; i++)
         hash = (hash ^ (unsigned char)bytes.p[i]) * 1099511628211ull;
     return hash;

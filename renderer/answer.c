@@ -69,8 +69,11 @@ static void write_body(struct answer_writer *writer, const struct answer *answer
         headers_add(headers, STR("content-encoding"), STR("gzip"));
         return;
     }
-    if (zmq_msg_init_size(body, answer->body.n) != 0) {
+    if (zmq_msg_init_size(body, answer->body.n) != 0) { /* no memory: nobody may keep an empty page */
         zmq_msg_init(body);
+        message->status = 503;
+        message->tags.n = headers->n = 0;
+        headers_add(headers, STR("cache-control"), STR("no-store"));
         return;
     }
     if (answer->body.n)
