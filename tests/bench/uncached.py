@@ -62,11 +62,11 @@ class Arm:
             sys.exit(f"{self.name}: not every page was answered 200:\n{text}")
         return {name: (after[name] - before[name]) * 1e6 / requests for name in after}
 
-    def first_byte(self, count, serial):
+    def first_byte(self, count, turn, serial):
         """Milliseconds from the end of the handshake to the first byte, a new connection each."""
         found = []
         for i in range(count):
-            slug = self.slugs[(serial * count + i) % len(self.slugs)]
+            slug = self.slugs[(turn * count + i) % len(self.slugs)]
             text = sh("curl", "-sk", "-o", "/dev/null", "-H", "accept-encoding: gzip", "-w",
                       "%{http_code} %{time_appconnect} %{time_starttransfer}", f"{self.url}/movie/{slug}?f={serial}x{i}")
             code, shaken, first = text.split()
@@ -180,7 +180,7 @@ def main():
             for arm in arms if pair % 2 else arms[::-1]:
                 arm.runs.append(arm.load(options.requests, options.in_flight, f"{serial}p{pair}"))
                 if options.first_bytes:
-                    arm.first_bytes += arm.first_byte(options.first_bytes, pair)
+                    arm.first_bytes += arm.first_byte(options.first_bytes, pair, f"{serial}p{pair}")
         report(arms)
         for arm in arms:
             total = sum(procs.anonymous_memory(pid) for pids in arm.roots.values() for pid in pids)
