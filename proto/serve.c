@@ -161,11 +161,6 @@ unsigned serve_held(const struct serve *serve)
     return serve->held;
 }
 
-uint64_t ticket_id(const struct ticket *ticket)
-{
-    return ticket->id;
-}
-
 uint64_t ticket_deadline(const struct ticket *ticket)
 {
     return ticket->deadline;

@@ -54,7 +54,6 @@ void serve_answer(struct serve *serve, struct ticket **ticket, struct message *m
 /* The same with FAILED. */
 void serve_fail(struct serve *serve, struct ticket **ticket, enum cause cause, const char *text);
 
-uint64_t ticket_id(const struct ticket *ticket);
 uint64_t ticket_deadline(const struct ticket *ticket); /* CLOCK_MONOTONIC, ns; no more than five minutes away */
 
 /* Tickets open now. */

@@ -122,11 +122,6 @@ unsigned upstream_ready(const struct upstream *up)
     return hop_ready(up->hop);
 }
 
-unsigned upstream_pending(const struct upstream *up)
-{
-    return hop_pending(up->hop);
-}
-
 /* Calls. */
 
 uint64_t upstream_send(struct upstream *up, struct message *message, zmq_msg_t *body, uint64_t key, bool again,

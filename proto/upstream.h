@@ -52,9 +52,8 @@ uint64_t upstream_send(struct upstream *upstream, struct message *message, zmq_m
 /* Nobody waits for it any more: done will not be called. Unknown ids are ignored. */
 void upstream_forget(struct upstream *upstream, uint64_t id);
 
-/* Instances that take work now; requests in flight or waiting. */
+/* Instances that take work now. */
 unsigned upstream_ready(const struct upstream *upstream);
-unsigned upstream_pending(const struct upstream *upstream);
 
 /* A 64-bit hash (FNV-1a, seeded per process) to make keys from; start with seed 0, or continue with the last result. */
 uint64_t upstream_key(uint64_t seed, struct str bytes);
