@@ -11,6 +11,8 @@
 #include "hop_keys.h"
 
 #define BUSY_PAUSE (50 * MILLISECOND)
+#define TURN       (100 * MILLISECOND) /* of a favourite: a new instance has work within a few of these */
+#define PROMPT     (20 * MILLISECOND)  /* a favourite that has work has answered something since */
 #define ATTEMPTS                                                                                                       \
     POISON_DEATHS        /* all but the newest have been counted, and at POISON_DEATHS there is no further one         \
                           */
@@ -65,6 +67,7 @@ struct peer {
     unsigned credit, in_flight;
     uint64_t heard, ping_at;
     uint64_t busy_until;
+    uint64_t answered; /* its last reply */
     struct attempt *newest;
 };
 
@@ -72,14 +75,15 @@ struct hop {
     struct hop_limits limits;
     uint64_t now, ticked; /* latest event; latest tick */
     uint64_t next_id;
-    uint64_t budget;   /* in 1/AGAIN_COST */
-    uint64_t event;    /* number of the latest hang or death */
-    uint64_t pings;    /* a bit for each peer to be pinged */
-    uint64_t earliest; /* no deadline is before this */
-    unsigned turn;     /* peer that was chosen last */
-    unsigned alone;    /* peer that is reserved for, or has, a suspect; or NO_PEER */
-    bool alone_sent;   /* it has it */
-    unsigned round;    /* ordinary requests to send before the next suspect */
+    uint64_t budget;    /* in 1/AGAIN_COST */
+    uint64_t event;     /* number of the latest hang or death */
+    uint64_t pings;     /* a bit for each peer to be pinged */
+    uint64_t earliest;  /* no deadline is before this */
+    unsigned favourite; /* peer that gets the work while there is little of it */
+    uint64_t turn_ends; /* when the next one becomes it */
+    unsigned alone;     /* peer that is reserved for, or has, a suspect; or NO_PEER */
+    bool alone_sent;    /* it has it */
+    unsigned round;     /* ordinary requests to send before the next suspect */
 
     struct list waiting, suspects; /* in the order of ids, which is the order of arrival */
     struct list answers;

@@ -22,6 +22,7 @@
 #define HELD            4096
 #define DEADLINE_MARGIN (20 * MILLISECOND) /* peers are told a deadline so much earlier */
 #define BUSY_PAUSE      (50 * MILLISECOND)
+#define PROMPT          (20 * MILLISECOND)
 #define PATIENCE        (6 * SECOND) /* of who asks for poison, at most */
 #define TICK            (20 * MILLISECOND)
 
@@ -80,7 +81,7 @@ struct slot {
 
     bool told, told_leaving, hung;
     uint32_t told_credit;
-    uint64_t heard, busy_until;
+    uint64_t heard, busy_until, answered;
     struct record *held[HELD];
     unsigned holds;
 };
@@ -271,7 +272,8 @@ static void on_send(const struct hop_action *action)
                 check(!slots[i].held[j]->attempt[i].alone || slots[i].held[j]->attempt[i].counted,
                       "two suspects are tried at once", r);
     }
-    for (unsigned i = 0; i < n_slots && !alone && !suspects; i++)
+    bool warm = s->holds == 0 || (s->holds * 2 < s->told_credit && known - s->answered < PROMPT);
+    for (unsigned i = 0; i < n_slots && !alone && !suspects && !warm; i++)
         check(!has_room(&slots[i]) || r->busy >> i & 1 || slots[i].holds >= s->holds, "another peer has fewer", r);
     for (unsigned i = 0; i < open_n && !alone; i++)
         check(!is_waiting(open_list[i]) || open_list[i]->busy || open_list[i]->deadline <= known ||

@@ -181,6 +181,7 @@ static void deliver(const struct event *e)
             break;
         }
         s->busy_until = 0;
+        s->answered = now;
         if (keys[r->key].deaths < 3)
             keys[r->key].deaths = 0;
         if (over) {

@@ -53,20 +53,48 @@ static void the_fewest_in_flight_is_chosen_within_credit(void **state)
     assert_int_equal(sent(waiting), 0);
 }
 
-static void equals_take_turns(void **state)
+/* Asks, expects the request to be sent, and answers it; returns the peer that had it. */
+static unsigned ask_and_answer(uint64_t key)
+{
+    uint64_t id = ask(key, SECOND, true);
+    unsigned peer = sent(id);
+    assert_true(reply(peer, id));
+    return peer;
+}
+
+static void little_work_keeps_together(void **state)
+{
+    (void)state;
+    ready(0, 8);
+    ready(1, 8);
+    unsigned favourite = ask_and_answer(1);
+    for (uint64_t i = 0; i < 4; i++) /* until it is half full */
+        assert_int_equal(sent(ask(i, SECOND, true)), favourite);
+    assert_int_equal(sent(ask(5, SECOND, true)), 1 - favourite);
+}
+
+static void each_is_the_favourite_in_its_turn(void **state)
 {
     (void)state;
     ready(0, 8);
     ready(1, 8);
     ready(2, 8);
     unsigned seen = 0;
-    for (int i = 0; i < 3; i++) {
-        uint64_t id = ask((uint64_t)i, SECOND, true);
-        unsigned peer = sent(id);
-        seen |= 1u << peer;
-        assert_true(reply(peer, id));
+    for (uint64_t i = 0; i < 3; i++) {
+        seen |= 1u << ask_and_answer(i);
+        later(100 * MS);
     }
     assert_int_equal(seen, 7);
+}
+
+static void a_favourite_that_does_not_answer_gets_no_more(void **state)
+{
+    (void)state;
+    ready(0, 8);
+    ready(1, 8);
+    unsigned favourite = sent(ask(1, SECOND, true));
+    later(20 * MS);
+    assert_int_equal(sent(ask(2, SECOND, true)), 1 - favourite);
 }
 
 static void requests_wait_in_order_for_a_peer(void **state)
@@ -428,7 +456,9 @@ int main(void)
         TEST(a_reply_finds_its_user_once),
         TEST(ids_leave_out_zero),
         TEST(the_fewest_in_flight_is_chosen_within_credit),
-        TEST(equals_take_turns),
+        TEST(little_work_keeps_together),
+        TEST(each_is_the_favourite_in_its_turn),
+        TEST(a_favourite_that_does_not_answer_gets_no_more),
         TEST(requests_wait_in_order_for_a_peer),
         TEST(a_full_queue_is_busy),
         TEST(a_request_is_answered_at_its_deadline_wherever_it_is),
