@@ -1,13 +1,14 @@
 /*
- * filmyfly-cacher: stands between gateways and renderers. Requests for the same page that is on its way wait for one
- * answer.
+ * filmyfly-cacher: stands between gateways and renderers. It owns the store that gateways read; requests for the same
+ * page that is on its way wait for one answer.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fetch.h"
+#include "cache.h"
+#include "follow.h"
 #include "log.h"
 #include "stage.h"
 #include "stage_loop.h"
@@ -16,13 +17,28 @@ struct cacher {
     struct claim *claim;
     struct upstream *renderers;
     struct serve *serve;
-    struct fetches *fetches;
+    struct store *store;
+    struct cache *cache;
+    struct follow *follow;
 };
 
 static void on_request(void *user, struct ticket *ticket, const struct message *message, zmq_msg_t *body)
 {
     struct cacher *cacher = user;
-    fetches_request(cacher->fetches, ticket, message, body);
+    cache_request(cacher->cache, ticket, message, body);
+}
+
+static void on_tick(void *user)
+{
+    struct cacher *cacher = user;
+    cache_tick(cacher->cache);
+    follow_tick(cacher->follow);
+}
+
+static void on_turn(void *user)
+{
+    struct cacher *cacher = user;
+    cache_turn_ends(cacher->cache);
 }
 
 static bool set_up(struct cacher *cacher, const struct settings *settings, char *error, size_t error_size)
@@ -32,7 +48,8 @@ static bool set_up(struct cacher *cacher, const struct settings *settings, char 
     if (!cacher->claim)
         return false;
 
-    struct upstream_options right = {"renderer", "cacher", "1", settings};
+    struct upstream_options right = {
+        .stage = "renderer", .own_stage = "cacher", .own_instance = "1", .settings = settings};
     cacher->renderers = upstream_new(&right, error, error_size);
     if (!cacher->renderers)
         return false;
@@ -51,8 +68,19 @@ static bool set_up(struct cacher *cacher, const struct settings *settings, char 
     cacher->serve = serve_new(&left, error, error_size);
     if (!cacher->serve)
         return false;
-    cacher->fetches = fetches_new(cacher->serve, cacher->renderers);
-    if (!cacher->fetches || !claim_publish(cacher->claim)) {
+    if (*settings->cache_dir) {
+        cacher->store = store_open(settings->cache_dir, settings->cache_size, error, error_size);
+        if (!cacher->store)
+            return false;
+    }
+    struct cache_options options = {settings, cacher->serve, cacher->renderers, cacher->store};
+    cacher->cache = cache_new(&options, error, error_size);
+    if (!cacher->cache)
+        return false;
+    cacher->follow = follow_new(settings, cacher->cache, error, error_size);
+    if (!cacher->follow)
+        return false;
+    if (!claim_publish(cacher->claim)) {
         snprintf(error, error_size, "the cacher cannot be published: %s", strerror(errno));
         return false;
     }
@@ -66,12 +94,19 @@ static int run(const struct settings *settings)
     int status = EXIT_FAILURE;
     if (set_up(&cacher, settings, error, sizeof(error))) {
         log_info("takes requests; renderers are looked for in %s/renderer", settings->run_dir);
-        stage_loop_run(&(struct stage_loop){.serve = cacher.serve, .upstream = cacher.renderers});
+        stage_loop_run(&(struct stage_loop){.serve = cacher.serve,
+                                            .upstream = cacher.renderers,
+                                            .upstream_2 = follow_upstream(cacher.follow),
+                                            .on_tick = on_tick,
+                                            .on_turn = on_turn,
+                                            .user = &cacher});
         status = EXIT_SUCCESS;
     } else {
         log_error("%s", error);
     }
-    fetches_free(&cacher.fetches);
+    follow_free(&cacher.follow);
+    store_close(&cacher.store); /* first: a successor waits for it, and the compressor may have a page to finish */
+    cache_free(&cacher.cache);
     serve_free(&cacher.serve);
     upstream_free(&cacher.renderers);
     claim_free(&cacher.claim);

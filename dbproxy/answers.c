@@ -45,11 +45,22 @@ static void free_body(void *p, void *hint)
     free(p);
 }
 
+static void tell(struct job *job, enum cause cause, const char *failed)
+{
+    job_over *over = job->over;
+    job->over = NULL;
+    over(job->user, job, cause, failed);
+}
+
 void answer_rows(struct answers *a, struct job *job)
 {
     struct buffer body = {.limit = a->body_max};
     char error[512] = "out of memory";
     zmq_msg_t part;
+    if (job->over) {
+        tell(job, CAUSE_INTERNAL, NULL);
+        return;
+    }
     if (!job->ticket)
         return;
     a->message.type = MESSAGE_RESULT;
@@ -68,7 +79,9 @@ void answer_rows(struct answers *a, struct job *job)
 
 void answer_failed(struct answers *a, struct job *job, enum cause cause, const char *text)
 {
-    if (job->ticket)
+    if (job->over)
+        tell(job, cause, text);
+    else if (job->ticket)
         serve_fail(a->serve, &job->ticket, cause, text);
 }
 

@@ -11,7 +11,7 @@ struct answers;
 struct answers *answers_new(struct serve *serve, size_t body_max);
 void answers_free(struct answers **answers);
 
-/* Each answers the batch's ticket, if it still has one, and takes it from the batch. */
+/* Each answers the batch's ticket, if it still has one, and takes it from the batch; or tells whom the batch names. */
 void answer_rows(struct answers *answers, struct job *job);
 void answer_sql_error(struct answers *answers, struct job *job);
 void answer_failed(struct answers *answers, struct job *job, enum cause cause, const char *text);

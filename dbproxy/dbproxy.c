@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "changes.h"
 #include "clock.h"
 #include "endpoints.h"
 #include "load.h"
@@ -25,6 +26,7 @@ struct dbproxy {
     struct claim *claim;
     struct serve *serve;
     struct pool *pool;
+    struct changes *changes; /* NULL: the catalogue has no such statements */
     zloop_t *loop;
 };
 
@@ -48,12 +50,20 @@ static bool dbproxy_check(const struct settings *settings)
 {
     char error[SENTENCE];
     bool good = true;
-    struct endpoints *endpoints = endpoints_new(settings->database_url, error, sizeof(error));
+    struct endpoints *endpoints = endpoints_new("DATABASE_URL", settings->database_url, error, sizeof(error));
     if (!endpoints) {
         fprintf(stderr, "%s\n", error);
         good = false;
     }
     endpoints_free(&endpoints);
+    if (*settings->database_listen_url) {
+        endpoints = endpoints_new("DATABASE_LISTEN_URL", settings->database_listen_url, error, sizeof(error));
+        if (!endpoints) {
+            fprintf(stderr, "%s\n", error);
+            good = false;
+        }
+        endpoints_free(&endpoints);
+    }
     struct catalogue *catalogue = load_catalogue(settings, error, sizeof(error));
     if (!catalogue) {
         fprintf(stderr, "%s\n", error);
@@ -95,7 +105,7 @@ static bool bring_up_to_date(const struct settings *settings, struct endpoints *
 static int migrate_command(const struct settings *settings)
 {
     char error[SENTENCE];
-    struct endpoints *endpoints = endpoints_new(settings->database_url, error, sizeof(error));
+    struct endpoints *endpoints = endpoints_new("DATABASE_URL", settings->database_url, error, sizeof(error));
     if (!endpoints) {
         log_error("%s", error);
         return 1;
@@ -119,6 +129,30 @@ static void on_tick(void *user)
 {
     struct dbproxy *d = user;
     pool_tick(d->pool);
+    if (d->changes)
+        changes_tick(d->changes, stage_leaving);
+}
+
+static bool set_up_changes(struct dbproxy *d, char *error, size_t error_size)
+{
+    if (!changes_can(d->catalogue))
+        return true;
+    d->changes = changes_new(&(struct changes_options){.settings = d->settings,
+                                                       .catalogue = d->catalogue,
+                                                       .endpoints = d->endpoints,
+                                                       .pool = d->pool,
+                                                       .loop = d->loop,
+                                                       .instance = claim_instance(d->claim)},
+                             error, error_size);
+    return d->changes;
+}
+
+static bool publish(struct dbproxy *d, char *error, size_t error_size)
+{
+    if (claim_publish(d->claim) && (!d->changes || changes_publish(d->changes)))
+        return true;
+    snprintf(error, error_size, "%s cannot be published: %s", claim_bind_path(d->claim), strerror(errno));
+    return false;
 }
 
 static bool set_up(struct dbproxy *d, char *error, size_t error_size)
@@ -126,7 +160,7 @@ static bool set_up(struct dbproxy *d, char *error, size_t error_size)
     const struct settings *settings = d->settings;
     *error = '\0';
     if (!check_prepare(settings, error, error_size) || !(d->catalogue = load_catalogue(settings, error, error_size)) ||
-        !(d->endpoints = endpoints_new(settings->database_url, error, error_size)) ||
+        !(d->endpoints = endpoints_new("DATABASE_URL", settings->database_url, error, error_size)) ||
         !(d->claim = stage_claim(settings, "dbproxy", settings->instance, error, error_size)) ||
         !bring_up_to_date(settings, d->endpoints, true))
         return false;
@@ -146,12 +180,8 @@ static bool set_up(struct dbproxy *d, char *error, size_t error_size)
                                               .serve = d->serve,
                                               .loop = d->loop},
                        error, error_size);
-    if (!d->pool)
+    if (!d->pool || !set_up_changes(d, error, error_size) || !publish(d, error, error_size))
         return false;
-    if (!claim_publish(d->claim)) {
-        snprintf(error, error_size, "%s cannot be published: %s", claim_bind_path(d->claim), strerror(errno));
-        return false;
-    }
     log_info("ready: %u statements, %u connections", d->catalogue->n, (unsigned)settings->db_connections);
     return true;
 }
@@ -159,6 +189,7 @@ static bool set_up(struct dbproxy *d, char *error, size_t error_size)
 static void tear_down(struct dbproxy *d)
 {
     pool_free(&d->pool);
+    changes_free(&d->changes);
     serve_free(&d->serve);
     zloop_destroy(&d->loop);
     claim_free(&d->claim);
@@ -174,7 +205,11 @@ static int dbproxy_run(const struct settings *settings)
     if (!good && *error)
         log_error("%s", error);
     if (good)
-        stage_loop_run(&(struct stage_loop){.serve = d.serve, .zloop = d.loop, .on_tick = on_tick, .user = &d});
+        stage_loop_run(&(struct stage_loop){.serve = d.serve,
+                                            .serve_2 = d.changes ? changes_serve(d.changes) : NULL,
+                                            .zloop = d.loop,
+                                            .on_tick = on_tick,
+                                            .user = &d});
     tear_down(&d);
     return good || stage_leaving ? 0 : 1;
 }
@@ -188,7 +223,7 @@ static int load_given(const struct settings *settings, int argc, char **argv)
         fprintf(stderr, "usage: filmyfly-dbproxy --load FILE [--if-empty]\n");
         return 2;
     }
-    struct endpoints *endpoints = endpoints_new(settings->database_url, error, sizeof(error));
+    struct endpoints *endpoints = endpoints_new("DATABASE_URL", settings->database_url, error, sizeof(error));
     if (!endpoints) {
         log_error("%s", error);
         return 1;

@@ -88,7 +88,7 @@ static bool is_numeric(const char *host)
     return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-static bool split_hosts(struct endpoints *e, char *error, size_t error_size)
+static bool split_hosts(struct endpoints *e, const char *variable, char *error, size_t error_size)
 {
     const char *names = option(e, "host"), *addresses = option(e, "hostaddr"), *ports = option(e, "port");
     if (!names && !addresses)
@@ -98,9 +98,8 @@ static bool split_hosts(struct endpoints *e, char *error, size_t error_size)
     if (e->hosts == 0)
         e->hosts = 1;
     if (e->hosts > HOSTS_MAX || (n && m && n != m)) {
-        snprintf(error, error_size,
-                 "DATABASE_URL names %u hosts and %u addresses; at most %d of each, and as many, are expected", n, m,
-                 HOSTS_MAX);
+        snprintf(error, error_size, "%s names %u hosts and %u addresses; at most %d of each, and as many, are expected",
+                 variable, n, m, HOSTS_MAX);
         return false;
     }
     for (unsigned i = 0; i < e->hosts; i++) {
@@ -122,10 +121,10 @@ static bool needs_looking_up(const struct endpoints *e)
     return false;
 }
 
-struct endpoints *endpoints_new(const char *url, char *error, size_t error_size)
+struct endpoints *endpoints_new(const char *variable, const char *url, char *error, size_t error_size)
 {
     if (!*url) {
-        snprintf(error, error_size, "DATABASE_URL is not set; expected something like postgresql://user@host/database");
+        snprintf(error, error_size, "%s is not set; expected something like postgresql://user@host/database", variable);
         return NULL;
     }
     struct endpoints *e = calloc(1, sizeof(*e));
@@ -137,9 +136,10 @@ struct endpoints *endpoints_new(const char *url, char *error, size_t error_size)
     e->options = PQconninfoParse(url, NULL);
     if (!e->options)
         snprintf(error, error_size,
-                 "DATABASE_URL is not understood; expected something like postgresql://user@host/database "
-                 "(a %%, @ or / in a password is written %%25, %%40, %%2F)");
-    if (!e->options || !split_hosts(e, error, error_size)) {
+                 "%s is not understood; expected something like postgresql://user@host/database "
+                 "(a %%, @ or / in a password is written %%25, %%40, %%2F)",
+                 variable);
+    if (!e->options || !split_hosts(e, variable, error, error_size)) {
         endpoints_free(&e);
         return NULL;
     }

@@ -1,5 +1,5 @@
 /*
- * Where the database is and how to get there: DATABASE_URL taken apart, and the addresses behind its host names. libpq
+ * Where the database is and how to get there: a libpq URL taken apart, and the addresses behind its host names. libpq
  * would resolve names while everything waits; here a thread of its own does it, and libpq is only ever given addresses.
  * Passwords stay inside.
  */
@@ -20,8 +20,9 @@ struct endpoint {
     const char *values[ENDPOINT_KEYWORDS];
 };
 
-/* NULL with one sentence, which never shows the URL, when it is neither a URL nor "key=value …". */
-struct endpoints *endpoints_new(const char *url, char *error, size_t error_size);
+/* variable: the setting that it comes from, to be named in errors. NULL with one sentence, which never shows the URL,
+ * when it is neither a URL nor "key=value …". */
+struct endpoints *endpoints_new(const char *variable, const char *url, char *error, size_t error_size);
 void endpoints_free(struct endpoints **endpoints);
 
 /*

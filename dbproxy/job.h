@@ -15,6 +15,11 @@
 enum lane { LANE_SHORT, LANE_LONG, LANE_WRITE, LANES };
 
 struct ticket;
+struct job;
+
+/* Told once when the batch is over, in place of an answer to a ticket. failed is NULL: the results are in the job,
+ * which is freed afterwards; or a sentence. */
+typedef void job_over(void *user, struct job *job, enum cause cause, const char *failed);
 
 struct job_item {
     const struct statement *statement;
@@ -25,8 +30,10 @@ struct job_item {
 struct job {
     TAILQ_ENTRY(job) link;
     struct ticket *ticket; /* NULL: it was answered; nobody waits for it any more */
-    uint64_t deadline;     /* CLOCK_MONOTONIC, ns */
-    uint64_t sent;         /* when it was last sent, ns */
+    job_over *over;        /* in place of a ticket; NULL: none, or it was told */
+    void *user;
+    uint64_t deadline; /* CLOCK_MONOTONIC, ns */
+    uint64_t sent;     /* when it was last sent, ns */
     unsigned sends;
     enum lane lane;
     char trace[LIMIT_NAME + 1]; /* the request's name in logs */
@@ -45,6 +52,12 @@ TAILQ_HEAD(job_list, job);
  * empty sentence when memory is out. The ticket is set by the caller.
  */
 struct job *job_new(const struct catalogue *catalogue, const struct message *query, char *error, size_t error_size);
+/* Somebody still waits for its answer. */
+static inline bool job_is_awaited(const struct job *job)
+{
+    return job->ticket || job->over;
+}
+
 /* Its results, and what it remembers of its last sending, are gone: it can be sent again. */
 void job_reset(struct job *job);
 void job_free(struct job **job);

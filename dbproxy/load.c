@@ -195,9 +195,8 @@ static bool load_movies(struct load *load, long *loaded)
     PQclear(result);
     if (!run(load, "cannot commit", "COMMIT", NULL))
         return false;
-    if (added + changed > 0) /* so that the first pages are planned well; the data is safe without it */
-        PQclear(PQexec(load->connection,
-                       "VACUUM (ANALYZE) filmyfly.movies, filmyfly.movie_categories, filmyfly.categories"));
+    if (added + changed > 0) /* so that the first pages are index-only and planned well; the data is safe without it */
+        PQclear(PQexec(load->connection, load_sql_vacuum));
     fprintf(load->report, "%s new, %s changed, %s as they were\n", with_commas(added, a), with_commas(changed, b),
             with_commas(*loaded - added - changed, c));
     fprintf(load->report, "loaded %s movies in %s categories; %s lines left out\n", with_commas(*loaded, a),

@@ -142,3 +142,8 @@ const char load_sql_categories[] =
 
 const char load_sql_count[] =
     "SELECT (SELECT count(*) FROM pg_temp.load_movies), (SELECT count(DISTINCT id) FROM pg_temp.load_categories)";
+
+const char load_sql_vacuum[] =
+    "VACUUM (ANALYZE) filmyfly.movies, filmyfly.categories, filmyfly.movie_categories,"
+    " filmyfly.cards, filmyfly.facets, filmyfly.shelves, filmyfly.people, filmyfly.movie_people,"
+    " filmyfly.counters";

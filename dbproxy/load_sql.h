@@ -17,5 +17,6 @@ extern const char load_sql_slugs[];      /* gives the new movies their slugs */
 extern const char load_sql_insert[];     /* affected rows: movies added */
 extern const char load_sql_categories[]; /* makes categories, puts the movies into them */
 extern const char load_sql_count[];      /* one row: movies, categories of the load */
+extern const char load_sql_vacuum[];     /* after the transaction */
 
 #endif

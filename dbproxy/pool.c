@@ -164,6 +164,12 @@ static void put_back(struct pool *pool, struct job *job)
     count(pool->retries, 1);
 }
 
+void pool_run(struct pool *pool, struct job *job)
+{
+    TAILQ_INSERT_TAIL(&pool->lane[job->lane].queue, job, link);
+    pool->lane[job->lane].waiting++;
+}
+
 void pool_take(struct pool *pool, struct ticket *ticket, const struct message *query)
 {
     char error[LIMIT_TEXT];
@@ -180,8 +186,7 @@ void pool_take(struct pool *pool, struct ticket *ticket, const struct message *q
         return;
     }
     job->ticket = ticket;
-    TAILQ_INSERT_TAIL(&pool->lane[job->lane].queue, job, link);
-    pool->lane[job->lane].waiting++;
+    pool_run(pool, job);
 }
 
 static struct connection *least_loaded(struct pool *pool, struct lane_state *lane)
@@ -245,7 +250,7 @@ static enum verdict judge(const struct job *job)
         {"0A000", AGAIN_UNPREPARED}, /* feature_not_supported: "cached plan must not change result type" */
     };
     const char *state = PQresultErrorField(job->error, PG_DIAG_SQLSTATE);
-    if (!job->ticket || job->sends >= SENDS_MOST)
+    if (!job_is_awaited(job) || job->sends >= SENDS_MOST)
         return ANSWER;
     for (size_t i = 0; state && i < sizeof(rows) / sizeof(rows[0]); i++)
         if (strcmp(state, rows[i].state) == 0)
@@ -342,7 +347,7 @@ static void on_lost(void *user, struct connection *connection, struct job_list *
     report_loss(pool, was_ready, reason);
     while ((job = TAILQ_LAST(in_flight, job_list))) {
         TAILQ_REMOVE(in_flight, job, link);
-        if (job->ticket && job->lane != LANE_WRITE && job->sends < SENDS_MOST) {
+        if (job_is_awaited(job) && job->lane != LANE_WRITE && job->sends < SENDS_MOST) {
             put_back(pool, job);
             continue;
         }
@@ -364,7 +369,7 @@ static void fail_late(struct pool *pool, struct job_list *list, uint64_t now, bo
     struct job *job, *next;
     for (job = TAILQ_FIRST(list); job; job = next) {
         next = TAILQ_NEXT(job, link);
-        if (!job->ticket || now < job->deadline)
+        if (!job_is_awaited(job) || now < job->deadline)
             continue;
         answer_failed(pool->answers, job, CAUSE_DEADLINE,
                       keep ? "the database has not answered in time" : "no database connection was free in time");

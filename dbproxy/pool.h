@@ -12,6 +12,7 @@
 #include <czmq.h>
 
 #include "endpoints.h"
+#include "job.h"
 #include "serve.h"
 #include "settings.h"
 #include "statements.h"
@@ -33,7 +34,9 @@ void pool_free(struct pool **pool);
 
 /* Takes a QUERY. Its answer may come at once. */
 void pool_take(struct pool *pool, struct ticket *ticket, const struct message *query);
-/* Sends what can be sent. Call once after any number of pool_take. */
+/* Takes over a batch of dbproxy's own, which has no ticket: its `over` is told. */
+void pool_run(struct pool *pool, struct job *job);
+/* Sends what can be sent; to be called after pool_take and pool_run, once for any number of them. */
 void pool_dispatch(struct pool *pool);
 /* Time passes; call every 20 ms. */
 void pool_tick(struct pool *pool);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "hit.h"
 #include "log.h"
 #include "meters.h"
 #include "pages.h"
@@ -66,6 +67,8 @@ static void dispose_exchange(void *p)
 
 void exchange_start(struct loop *loop, h2o_req_t *req)
 {
+    if (loop->hits && hit_answer(loop, req))
+        return;
     struct exchange *exchange = h2o_mem_alloc_shared(&req->pool, sizeof(*exchange), dispose_exchange);
     *exchange = (struct exchange){.state = EXCHANGE_QUEUED, .loop = loop, .req = req, .started = clock_now()};
     queue_append(loop, exchange);
@@ -77,6 +80,9 @@ static void on_answer(void *user, const struct message *answer, zmq_msg_t *body)
     struct loop *loop = exchange->loop;
     exchange->state = EXCHANGE_OVER;
     histogram(meters.wait, clock_now() - exchange->started);
+    if (loop->hits && (answer->type == MESSAGE_FAILED || answer->type == MESSAGE_BUSY) &&
+        hit_rescue(loop, exchange->req))
+        return;
     reply_answer(exchange->req, answer, body, loop->gunzip, INFLATED_TIMES * loop->gateway->settings->body_max,
                  exchange->trace);
 }

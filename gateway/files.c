@@ -46,6 +46,7 @@ static const struct {
     {".txt", "text/plain; charset=utf-8", true},
     {".xml", "application/xml", true},
     {".json", "application/json", true},
+    {"speculation.json", "application/speculationrules+json", true}, /* the later row counts */
     {".webmanifest", "application/manifest+json", true},
 };
 
@@ -98,6 +99,12 @@ static bool read_file(const char *directory, struct file *file, char *error, siz
     return true;
 }
 
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t n = strlen(text), m = strlen(ending);
+    return n >= m && strcmp(text + n - m, ending) == 0;
+}
+
 static bool load_file(const char *directory, struct file *file, char *error, size_t error_size)
 {
     bool compress = false;
@@ -108,10 +115,9 @@ static bool load_file(const char *directory, struct file *file, char *error, siz
     if (!read_file(directory, file, error, error_size)) {
         return false;
     }
-    const char *ending = strrchr(file->name, '.');
     file->type = "application/octet-stream";
-    for (size_t i = 0; ending && i < sizeof(TYPES) / sizeof(TYPES[0]); i++) {
-        if (strcmp(ending, TYPES[i].ending) == 0) {
+    for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++) {
+        if (ends_with(file->plain, TYPES[i].ending)) {
             file->type = TYPES[i].type;
             compress = TYPES[i].compress;
         }

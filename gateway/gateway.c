@@ -223,6 +223,7 @@ static int run(const struct settings *settings)
     gateway.settings = settings;
     gateway.files = load_files(settings);
     gateway.instance = claim_instance(claim);
+    gateway.store = *settings->cache_dir ? store_source_new(settings->cache_dir) : NULL;
     uint64_t longest = settings->deadline > settings->write_deadline ? settings->deadline : settings->write_deadline;
     gateway.leave_limit = longest + SECOND;
     pages_make(gateway.files);

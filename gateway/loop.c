@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "exchange.h"
+#include "hit.h"
 #include "log.h"
 #include "meters.h"
 #include "pages.h"
@@ -114,6 +115,7 @@ struct loop *loop_new(struct gateway *gateway, unsigned number, int http, int ht
     loop->number = number;
     loop->queue_end = &loop->queue;
     loop->gunzip = gunzip_new();
+    loop->hits = gateway->store ? hits_new(gateway->store) : NULL;
     snprintf(loop->name, sizeof(loop->name), "%s.%u", gateway->instance, number);
     struct upstream_options options = {
         .stage = "cacher", .own_stage = "gateway", .own_instance = loop->name, .settings = gateway->settings};
@@ -124,6 +126,7 @@ struct loop *loop_new(struct gateway *gateway, unsigned number, int http, int ht
             snprintf(error, error_size, "The descriptor of the hop cannot be doubled: %s.", strerror(errno));
         }
         upstream_free(&loop->upstream);
+        hits_free(&loop->hits);
         gunzip_free(&loop->gunzip);
         free(loop);
         return NULL;
@@ -185,6 +188,8 @@ static bool go_on_leaving(struct loop *loop, uint64_t now)
 static bool tick(struct loop *loop, uint64_t now)
 {
     take_tls(loop);
+    if (loop->hits)
+        hits_report(loop);
     upstream_turn(loop->upstream);
     if (atomic_load(&loop->gateway->state) == STATE_SERVING) {
         return false;
@@ -210,8 +215,11 @@ void *loop_run(void *argument)
             next_tick = now + TICK;
             done = tick(loop, now);
         }
+        if (loop->hits)
+            hits_turn_ends(loop->hits);
     }
     upstream_free(&loop->upstream);
+    hits_free(&loop->hits);
     atomic_fetch_add(&loop->gateway->left, 1);
     for (;;) {
         pause();

@@ -17,6 +17,7 @@
 #include "files.h"
 #include "messages.h"
 #include "settings.h"
+#include "store_reader.h"
 #include "upstream.h"
 
 enum process_state {
@@ -35,10 +36,12 @@ struct gateway {
     pthread_mutex_t mutex; /* over tls */
     SSL_CTX *tls;          /* NULL without HTTPS */
     atomic_uint tls_version;
-    uint64_t leave_limit; /* ns that open connections have to end */
+    struct store_source *store; /* NULL: pages are not looked for in a store */
+    uint64_t leave_limit;       /* ns that open connections have to end */
 };
 
 struct exchange;
+struct hits;
 
 struct loop {
     struct gateway *gateway;
@@ -52,6 +55,7 @@ struct loop {
     unsigned tls_version;
     uint64_t leaving_since, shutdown_asked; /* 0: not leaving */
 
+    struct hits *hits; /* NULL without a store */
     struct upstream *upstream;
     h2o_socket_t *upstream_socket;
     struct exchange *queue, **queue_end; /* to be sent at the end of the turn */

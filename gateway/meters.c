@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "verdict.h"
+
 struct meters meters;
 
 void meters_open(void)
@@ -17,6 +19,13 @@ void meters_open(void)
         snprintf(name, sizeof(name), "failed.%s", cause_name((enum cause)i));
         meters.failed[i] = counter(name, COUNTER_SUM);
     }
+    static const char *const words[] = {
+#define X(NAME) [WORD_##NAME] = "cache." #NAME,
+        CACHE_WORDS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        meters.cache[i] = counter(words[i], COUNTER_SUM);
     meters.busy = counter("busy", COUNTER_SUM);
     meters.bad_answers = counter("answers.bad", COUNTER_SUM);
     meters.abandoned = counter("abandoned", COUNTER_SUM);

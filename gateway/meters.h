@@ -9,6 +9,7 @@ struct meters {
     struct counter *requests;
     struct counter *status[10];          /* by class: [2] is 2xx; [0] has no answer: the client was gone */
     struct counter *failed[CAUSE_COUNT]; /* FAILED from the right, by cause */
+    struct counter *cache[6];            /* pages from the store, by enum cache_word */
     struct counter *busy;
     struct counter *bad_answers;    /* answers that are no HTTP */
     struct counter *abandoned;      /* clients that were gone while their request waited */

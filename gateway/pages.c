@@ -18,8 +18,9 @@ static const struct {
 #undef X
 };
 
-/* Each page twice: as it is, and reloading itself. */
-static char *pages[PAGE_COUNT][2];
+/* Each page three times: as it is, reloading itself, and as programs that read the API have it. */
+enum form { FORM_PLAIN, FORM_RELOADING, FORM_PROBLEM, FORM_COUNT };
+static char *pages[PAGE_COUNT][FORM_COUNT];
 
 /* In the markup of the site's other pages, so that its stylesheet fits. */
 static char *make_page(int status, const char *title, const char *sentence, const char *stylesheet, bool reload)
@@ -59,24 +60,37 @@ static char *make_page(int status, const char *title, const char *sentence, cons
     return page;
 }
 
+/* A problem of RFC 9457. The texts have nothing that JSON would escape. */
+static char *make_problem(int status, const char *title, const char *sentence)
+{
+    char *problem = NULL;
+    int n = asprintf(&problem, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\"}", title,
+                     status, sentence);
+    if (n < 0) {
+        abort();
+    }
+    return problem;
+}
+
 void pages_make(const struct files *files)
 {
     const char *stylesheet = files ? files_name(files, "site.css") : "";
     pages_free();
     for (int page = PAGE_NONE + 1; page < PAGE_COUNT; page++) {
-        for (int reload = 0; reload < 2; reload++) {
+        for (int reload = FORM_PLAIN; reload <= FORM_RELOADING; reload++) {
             pages[page][reload] =
                 make_page(TEXTS[page].status, TEXTS[page].title, TEXTS[page].sentence, stylesheet, reload);
         }
+        pages[page][FORM_PROBLEM] = make_problem(TEXTS[page].status, TEXTS[page].title, TEXTS[page].sentence);
     }
 }
 
 void pages_free(void)
 {
     for (int page = 0; page < PAGE_COUNT; page++) {
-        for (int reload = 0; reload < 2; reload++) {
-            free(pages[page][reload]);
-            pages[page][reload] = NULL;
+        for (int form = 0; form < FORM_COUNT; form++) {
+            free(pages[page][form]);
+            pages[page][form] = NULL;
         }
     }
 }
@@ -84,13 +98,20 @@ void pages_free(void)
 void page_send(h2o_req_t *req, enum page page, unsigned retry_after)
 {
     /* Reloading by itself is right only for what may be asked again without a question. */
-    bool reload = (page == PAGE_UNAVAILABLE || page == PAGE_BUSY) && request_is(req, "GET");
+    enum form form =
+        (page == PAGE_UNAVAILABLE || page == PAGE_BUSY) && request_is(req, "GET") ? FORM_RELOADING : FORM_PLAIN;
     if (retry_after > 0) {
         char *text = h2o_mem_alloc_pool(&req->pool, 12);
         snprintf(text, 12, "%u", retry_after);
         reply_header(req, H2O_TOKEN_RETRY_AFTER, text);
     }
-    reply_header(req, H2O_TOKEN_CONTENT_TYPE, "text/html; charset=utf-8");
+    if (str_starts(request_path(req), STR("/api/"))) { /* open to scripts of any site, as all its answers are */
+        form = FORM_PROBLEM;
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("access-control-allow-origin"), 0, NULL,
+                              H2O_STRLIT("*"));
+    }
+    reply_header(req, H2O_TOKEN_CONTENT_TYPE,
+                 form == FORM_PROBLEM ? "application/problem+json" : "text/html; charset=utf-8");
     reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-    reply_bytes(req, TEXTS[page].status, str_of(pages[page][reload]));
+    reply_bytes(req, TEXTS[page].status, str_of(pages[page][form]));
 }

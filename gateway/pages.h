@@ -1,6 +1,7 @@
 /*
  * The gateway's own pages: what a visitor sees when nobody behind it answers, or when a request is refused at the
  * border. Made once at the start, complete in themselves but for the site's stylesheet, which the gateway serves too.
+ * Under /api/ a problem (RFC 9457) stands for each.
  */
 #ifndef FILMYFLY_GATEWAY_PAGES_H
 #define FILMYFLY_GATEWAY_PAGES_H
@@ -22,6 +23,8 @@ struct files;
     X(BAD_GATEWAY, 502, "No usable answer", "The part of the site that makes this page gave no usable answer.")        \
     X(UNAVAILABLE, 503, "One moment, please", "The part of the site that makes this page is away for a moment.")       \
     X(BUSY, 503, "Very busy", "More visitors than usual are here right now.")                                          \
+    X(NOT_STORED, 504, "Not in the cache",                                                                             \
+      "The browser asked for a stored copy of this page only, and there is none.")                                     \
     X(UNKNOWN, 503, "Please send it again", "It is not known whether your change was saved; sending it again is safe.")
 
 enum page {

@@ -60,6 +60,17 @@ void reply_header(h2o_req_t *req, const h2o_token_t *name, const char *value)
     h2o_add_header(&req->pool, &req->res.headers, name, NULL, value, strlen(value));
 }
 
+void reply_line(h2o_req_t *req, const h2o_token_t *token, struct str name, struct str value)
+{
+    /* A Vary that libh2o knows as one is written as "cache-control: private" for old browsers, into a buffer that has
+     * room for one such exchange only. */
+    if (token && token != H2O_TOKEN_VARY) {
+        h2o_add_header(&req->pool, &req->res.headers, token, NULL, value.p, value.n);
+    } else {
+        h2o_add_header_by_str(&req->pool, &req->res.headers, name.p, name.n, 0, NULL, value.p, value.n);
+    }
+}
+
 /* length: SIZE_MAX when nothing is to be said of it. */
 static void send_response(h2o_req_t *req, int status, struct str body, size_t length)
 {
@@ -140,7 +151,8 @@ static void add_headers(h2o_req_t *req, const struct headers *headers, bool plai
 
     for (uint32_t i = 0; i < headers->n; i++) {
         struct str name = headers->item[i].name, value = headers->item[i].value;
-        if (field_is_hop_by_hop(name) || is_written_by_library(name) || is_named_by_connection(headers, name) ||
+        if (!field_is_token(name) || !field_value_is_safe(value) || field_is_hop_by_hop(name) ||
+            is_written_by_library(name) || is_named_by_connection(headers, name) ||
             (plain && str_eq_nocase(name, STR("content-encoding")))) {
             continue;
         }
@@ -155,14 +167,8 @@ static void add_headers(h2o_req_t *req, const struct headers *headers, bool plai
         }
         memcpy(to, value.p, value.n);
         to += value.n;
-        const h2o_token_t *token = h2o_lookup_token(lower, name.n);
-        /* A Vary that libh2o knows as one is written as "cache-control: private" for old browsers, into a buffer that
-         * has room for one such exchange only. */
-        if (token && token != H2O_TOKEN_VARY) {
-            h2o_add_header(&req->pool, &req->res.headers, token, NULL, copy, (size_t)(to - copy));
-        } else {
-            h2o_add_header_by_str(&req->pool, &req->res.headers, lower, name.n, 0, NULL, copy, (size_t)(to - copy));
-        }
+        reply_line(req, h2o_lookup_token(lower, name.n), (struct str){lower, name.n},
+                   (struct str){copy, (uint32_t)(to - copy)});
     }
 }
 

@@ -19,6 +19,12 @@
 void reply_answer(h2o_req_t *req, const struct message *answer, zmq_msg_t *body, struct gunzip *gunzip,
                   size_t inflated_max, const char *trace);
 
+/*
+ * Adds an end-to-end line. token: what h2o_lookup_token knows the name as, or NULL; the name, in small letters, counts
+ * only without one. The texts must live as long as the request.
+ */
+void reply_line(h2o_req_t *req, const h2o_token_t *token, struct str name, struct str value);
+
 /* Adds a response header; the value must live as long as the request. */
 void reply_header(h2o_req_t *req, const h2o_token_t *name, const char *value);
 

@@ -96,6 +96,14 @@ static struct counter *counter_find(const char *name)
     return NULL;
 }
 
+struct counter *counter_of(const char *side, const char *name, enum counter_kind kind)
+{
+    char text[sizeof(((struct counter *)0)->name)];
+
+    snprintf(text, sizeof(text), "%s.%s", side, name);
+    return counter(text, kind);
+}
+
 struct counter *counter(const char *name, enum counter_kind kind)
 {
     struct counter *found;

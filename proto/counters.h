@@ -48,6 +48,9 @@ bool counters_open(const char *path, const char *stage, const char *instance);
  * Set-up only: it searches. */
 struct counter *counter(const char *name, enum counter_kind kind);
 
+/* The same, named "side.name": both halves together at most 39 bytes. */
+struct counter *counter_of(const char *side, const char *name, enum counter_kind kind);
+
 static inline void count(struct counter *c, uint64_t n)
 {
     atomic_fetch_add_explicit(&c->value, n, memory_order_relaxed);
@@ -56,6 +59,13 @@ static inline void count(struct counter *c, uint64_t n)
 static inline void gauge(struct counter *c, uint64_t value)
 {
     atomic_store_explicit(&c->value, value, memory_order_relaxed);
+}
+
+/* Part of a gauge that several threads or objects share: each moves it by what its own part changed. */
+static inline void gauge_part(struct counter *c, uint64_t *part, uint64_t value)
+{
+    atomic_fetch_add_explicit(&c->value, value - *part, memory_order_relaxed);
+    *part = value;
 }
 
 static inline void histogram(struct counter *c, uint64_t ns)

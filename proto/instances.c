@@ -85,8 +85,8 @@ struct instances *instances_new(const struct upstream_options *options, struct h
         errno = error;
         return NULL;
     }
-    frame_open(&all->side, "right", options->settings);
-    all->deaths = counter("right.deaths", COUNTER_SUM);
+    frame_open(&all->side, options->side, options->settings);
+    all->deaths = counter_of(options->side, "deaths", COUNTER_SUM);
     return all;
 }
 

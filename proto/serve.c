@@ -66,6 +66,7 @@ struct serve {
     struct frame_side side;
     struct message answer; /* what this module itself says: large, so not on the stack */
     struct counter *late, *refused, *held_gauge, *latency;
+    uint64_t held_part;
     struct log_limit peers_limit, versions_limit, limits_limit;
 };
 
@@ -85,7 +86,9 @@ struct serve *serve_new(const struct serve_options *options, char *error, size_t
         serve->options.credit = (uint32_t)options->settings->credit;
     if (!serve->options.most)
         serve->options.most = (uint32_t)options->settings->queue;
-    frame_open(&serve->side, "left", options->settings);
+    if (!serve->options.side)
+        serve->options.side = "left";
+    frame_open(&serve->side, serve->options.side, options->settings);
     serve->router = zsock_new(ZMQ_ROUTER);
     if (!serve->router) {
         snprintf(error, error_size, "a ZeroMQ socket cannot be made: %s", zmq_strerror(zmq_errno()));
@@ -111,10 +114,10 @@ struct serve *serve_new(const struct serve_options *options, char *error, size_t
         serve_free(&serve);
         return NULL;
     }
-    serve->late = counter("left.dropped.late", COUNTER_SUM);
-    serve->refused = counter("left.busy", COUNTER_SUM);
-    serve->held_gauge = counter("left.held", COUNTER_GAUGE);
-    serve->latency = counter("left.answered.ns", COUNTER_HISTOGRAM);
+    serve->late = counter_of(serve->options.side, "dropped.late", COUNTER_SUM);
+    serve->refused = counter_of(serve->options.side, "busy", COUNTER_SUM);
+    serve->held_gauge = counter_of(serve->options.side, "held", COUNTER_GAUGE);
+    serve->latency = counter_of(serve->options.side, "answered.ns", COUNTER_HISTOGRAM);
     return serve;
 }
 
@@ -447,7 +450,7 @@ void serve_flush(struct serve *serve)
     if (serve->touched && frame_waits(serve->socket))
         wake_later(serve);
     serve->touched = false;
-    gauge(serve->held_gauge, serve->held);
+    gauge_part(serve->held_gauge, &serve->held_part, serve->held);
 }
 
 void serve_turn(struct serve *serve)

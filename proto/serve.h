@@ -24,6 +24,7 @@ typedef void serve_request(void *user, struct ticket *ticket, const struct messa
 struct serve_options {
     const char *stage;       /* "renderer" */
     enum message_type takes; /* MESSAGE_REQUEST or MESSAGE_QUERY */
+    const char *side;        /* first word of its counters' names; NULL: "left" */
     const struct settings *settings;
     struct claim *claim; /* kept by the caller, longer than the serve */
     uint32_t credit;     /* announced to each peer; 0: FILMYFLY_CREDIT */

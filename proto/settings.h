@@ -43,6 +43,9 @@ enum setting_for {
     X(body_max, SIZE, "FILMYFLY_BODY_MAX", "4M", 1024, 67108864, FOR_ALL, 0, "Longest body of a message.")             \
     X(site, TEXT, "FILMYFLY_SITE", "https://localhost:8443", 8, 255, FOR_GATEWAY | FOR_CACHER | FOR_RENDERER, 0,       \
       "The public address: canonical links.")                                                                          \
+    X(cache_dir, TEXT, "FILMYFLY_CACHE_DIR", "", 0, 1000, FOR_GATEWAY | FOR_CACHER, 0,                                 \
+      "Directory of the store; empty: nothing is stored, every page is made anew.")                                    \
+    X(cache_size, SIZE, "FILMYFLY_CACHE_SIZE", "1G", 4194304, 1099511627776ull, FOR_CACHER, 0, "Limit of the store.")  \
     X(http, TEXT, "FILMYFLY_HTTP", "127.0.0.1:8080", 0, 255, FOR_GATEWAY, 0, "Address for HTTP; empty: none.")         \
     X(https, TEXT, "FILMYFLY_HTTPS", "127.0.0.1:8443", 0, 255, FOR_GATEWAY, 0, "Address for HTTPS; empty: none.")      \
     X(tls_cert, TEXT, "FILMYFLY_TLS_CERT", "", 0, 1000, FOR_GATEWAY, 0, "Certificate chain, PEM; needed for HTTPS.")   \
@@ -60,13 +63,17 @@ enum setting_for {
       "Directory of the templates; empty: views in the share directory.")                                              \
     X(dev, SWITCH, "FILMYFLY_DEV", "off", 0, 0, FOR_RENDERER, 0, "Reload templates when they change.")                 \
     X(database_url, TEXT, "DATABASE_URL", "", 0, 4000, FOR_DBPROXY, 1, "libpq URL of the database.")                   \
+    X(database_listen_url, TEXT, "DATABASE_LISTEN_URL", "", 0, 4000, FOR_DBPROXY, 1,                                   \
+      "libpq URL for LISTEN, which a transaction pooler cannot do; empty: DATABASE_URL.")                              \
     X(db_connections, NUMBER, "FILMYFLY_DB_CONNECTIONS", "4", 3, 100, FOR_DBPROXY, 0,                                  \
       "Connections to the database per dbproxy: a quarter for long statements, one for writes, the rest for short "    \
       "ones.")                                                                                                         \
     X(db_prepare, TEXT, "FILMYFLY_DB_PREPARE", "auto", 0, 10, FOR_DBPROXY, 0,                                          \
       "Named prepared statements: on, off (a transaction pooler forbids them), auto.")                                 \
     X(db_timeout, DURATION, "FILMYFLY_DB_TIMEOUT", "2s", 10000000ull, 300000000000ull, FOR_DBPROXY, 0,                 \
-      "statement_timeout of short statements; long ones have ten times as much.")
+      "statement_timeout of short statements; long ones have ten times as much.")                                      \
+    X(changes_kept, DURATION, "FILMYFLY_CHANGES_KEPT", "24h", 1000000000ull, 31536000000000000ull, FOR_DBPROXY, 0,     \
+      "How long the log of changes is kept; a cache that was away longer begins anew.")
 
 struct settings {
 #define TEXT_FIELD                                                            const char *

@@ -16,8 +16,11 @@
 struct stage_loop {
     struct serve *serve;
     struct upstream *upstream;   /* NULL: the stage asks nobody */
+    struct serve *serve_2;       /* a second of each, for another folder of the registry; NULL: there is none */
+    struct upstream *upstream_2; /* NULL: none */
     zloop_t *zloop;              /* with the stage's own pollers; NULL: it has none */
     void (*on_tick)(void *user); /* every 20 ms; may be NULL */
+    void (*on_turn)(void *user); /* before answers are sent and the loop sleeps; may be NULL */
     void *user;
 };
 

@@ -41,4 +41,16 @@ static inline bool str_starts(struct str s, struct str prefix)
     return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0;
 }
 
+#define DECIMAL_BYTES 20
+
+/* A number in decimal, written into `text`. */
+static inline struct str str_decimal(char text[DECIMAL_BYTES], uint64_t number)
+{
+    uint32_t at = DECIMAL_BYTES;
+    do
+        text[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    return (struct str){text + at, DECIMAL_BYTES - at};
+}
+
 #endif

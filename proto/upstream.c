@@ -36,6 +36,7 @@ struct upstream {
     uint64_t looked, ticked;
     struct message message; /* what is said when nobody answered: large, so not on the stack */
     struct counter *again, *unknown, *late, *ready, *pending, *latency;
+    uint64_t ready_part, pending_part;
     struct log_limit poison_limit;
 };
 
@@ -67,22 +68,24 @@ struct upstream *upstream_new(const struct upstream_options *options, char *erro
     limits.queue = (uint32_t)options->settings->queue;
     if (up) {
         up->options = *options;
+        if (!up->options.side)
+            up->options.side = "right";
         if (getrandom(&first_id, sizeof(first_id), 0) == sizeof(first_id))
             up->hop = hop_new(&limits, first_id);
         if (up->hop)
-            up->instances = instances_new(options, up->hop, on_answer, up);
+            up->instances = instances_new(&up->options, up->hop, on_answer, up);
     }
     if (!up || !up->instances) {
         snprintf(error, error_size, "the hop to %s cannot be made: %s", options->stage, strerror(errno));
         upstream_free(&up);
         return NULL;
     }
-    up->again = counter("right.sent-again", COUNTER_SUM);
-    up->unknown = counter("right.dropped.unknown-id", COUNTER_SUM);
-    up->late = counter("right.given-up", COUNTER_SUM);
-    up->ready = counter("right.ready", COUNTER_GAUGE);
-    up->pending = counter("right.pending", COUNTER_GAUGE);
-    up->latency = counter("right.answered.ns", COUNTER_HISTOGRAM);
+    up->again = counter_of(up->options.side, "sent-again", COUNTER_SUM);
+    up->unknown = counter_of(up->options.side, "dropped.unknown-id", COUNTER_SUM);
+    up->late = counter_of(up->options.side, "given-up", COUNTER_SUM);
+    up->ready = counter_of(up->options.side, "ready", COUNTER_GAUGE);
+    up->pending = counter_of(up->options.side, "pending", COUNTER_GAUGE);
+    up->latency = counter_of(up->options.side, "answered.ns", COUNTER_HISTOGRAM);
     return up;
 }
 
@@ -317,8 +320,8 @@ void upstream_turn(struct upstream *up)
     if (now - up->ticked >= TICK_EVERY) {
         up->ticked = now;
         hop_tick(up->hop, now);
-        gauge(up->ready, hop_ready(up->hop));
-        gauge(up->pending, hop_pending(up->hop));
+        gauge_part(up->ready, &up->ready_part, hop_ready(up->hop));
+        gauge_part(up->pending, &up->pending_part, hop_pending(up->hop));
     }
     /* What is received frees credit, which sends more; after some rounds the rest waits for the next turn. */
     act(up);

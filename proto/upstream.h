@@ -28,6 +28,7 @@ struct upstream_options {
     const char *own_stage; /* who asks: "gateway" */
     const char *own_instance;
     const struct settings *settings;
+    const char *side; /* first word of its counters' names; NULL: "right" */
 };
 
 /* NULL with one sentence in error. */

@@ -10,9 +10,10 @@
 
 struct answer_writer {
     struct gzip *gzip;            /* NULL: pages are not compressed here */
-    char shared[FRESH_NEVER][40]; /* CDN-Cache-Control by freshness */
+    char shared[FRESH_NEVER][80]; /* CDN-Cache-Control by freshness */
     char etag[ETAG_SIZE];
     char retry_after[24];
+    char speculation[200];
 };
 
 struct answer_writer *answer_writer_new(const struct settings *settings)
@@ -24,8 +25,11 @@ struct answer_writer *answer_writer_new(const struct settings *settings)
         writer->gzip = gzip_new((int)settings->gzip_level, settings->body_max);
     const uint64_t seconds[] = {
         [FRESH_PAGE] = settings->page_ttl / SECOND, [FRESH_API] = settings->api_ttl / SECOND, [FRESH_SHORT] = 60};
+    /* The cache hears of changes by itself. What is only old it may show for a day while it asks, and for as long as it
+     * keeps it when nobody answers. */
     for (size_t i = 0; i < FRESH_NEVER; i++)
-        snprintf(writer->shared[i], sizeof writer->shared[i], "max-age=%llu", (unsigned long long)seconds[i]);
+        snprintf(writer->shared[i], sizeof writer->shared[i],
+                 "max-age=%llu, stale-while-revalidate=86400, stale-if-error=5184000", (unsigned long long)seconds[i]);
     return writer;
 }
 
@@ -38,13 +42,20 @@ void answer_writer_free(struct answer_writer **writer)
     *writer = NULL;
 }
 
-static struct str content_type(enum route_form form)
+/* An error of an API is a problem (RFC 9457); of what is no page, a plain sentence. */
+static struct str content_type(const struct answer *answer)
 {
-    switch (form) {
+    switch (answer->form) {
     case FORM_HTML:
         return STR("text/html; charset=utf-8");
     case FORM_JSON:
-        return STR("application/json");
+        return answer->status < 400 ? STR("application/json") : STR("application/problem+json");
+    case FORM_XML:
+        return STR("application/xml");
+    case FORM_ATOM:
+        return STR("application/atom+xml");
+    case FORM_SVG:
+        return STR("image/svg+xml");
     case FORM_TEXT:
         break;
     }
@@ -64,7 +75,11 @@ static void write_body(struct answer_writer *writer, const struct answer *answer
                        struct message *message, zmq_msg_t *body)
 {
     struct headers *headers = &message->headers;
-    headers_add(headers, STR("content-type"), content_type(answer->form));
+    if (answer->status == 204) {
+        zmq_msg_init(body);
+        return;
+    }
+    headers_add(headers, STR("content-type"), content_type(answer));
     if (wishes->gzip && writer->gzip && answer->body.n >= GZIP_LEAST && gzip_pack(writer->gzip, answer->body, body)) {
         headers_add(headers, STR("content-encoding"), STR("gzip"));
         return;
@@ -78,6 +93,40 @@ static void write_body(struct answer_writer *writer, const struct answer *answer
     }
     if (answer->body.n)
         memcpy(zmq_msg_data(body), answer->body.p, answer->body.n);
+}
+
+/*
+ * Any site's script may read what is made for programs: nothing in it depends on who asks. OPTIONS is a browser's
+ * question before it sends more than the plainest request (Fetch standard, section 3.2).
+ */
+static void write_sharing(const struct answer *answer, struct headers *headers)
+{
+    headers_add(headers, STR("access-control-allow-origin"), STR("*"));
+    if (answer->status != 204)
+        return;
+    headers_add(headers, STR("access-control-allow-methods"), answer->allow);
+    headers_add(headers, STR("access-control-allow-headers"), STR("*"));
+    headers_add(headers, STR("access-control-max-age"), STR("600"));
+}
+
+/* What a page says of itself beside its type: who may read it and find it, how old it is, what to load ahead. */
+static void write_description(struct answer_writer *writer, const struct answer *answer, struct headers *headers)
+{
+    if (answer->form == FORM_JSON)
+        write_sharing(answer, headers);
+    if (answer->noindex)
+        headers_add(headers, STR("x-robots-tag"), STR("noindex"));
+    if (answer->status != 200)
+        return;
+    if (answer->last_modified.p)
+        headers_add(headers, STR("last-modified"), answer->last_modified);
+    /* The same for Save-Data, which would split every cache in two: a browser that saves data loads nothing ahead. */
+    if (answer->speculation.p) {
+        int n =
+            snprintf(writer->speculation, sizeof writer->speculation, "\"" STR_FMT "\"", STR_ARG(answer->speculation));
+        if (n > 0 && (size_t)n < sizeof writer->speculation)
+            headers_add(headers, STR("speculation-rules"), (struct str){writer->speculation, (uint32_t)n});
+    }
 }
 
 void answer_write(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes,
@@ -106,6 +155,7 @@ void answer_write(struct answer_writer *writer, const struct answer *answer, con
             snprintf(writer->retry_after, sizeof writer->retry_after, "%llu", (unsigned long long)answer->retry_after);
         headers_add(headers, STR("retry-after"), (struct str){writer->retry_after, (uint32_t)n});
     }
+    write_description(writer, answer, headers);
     if (answer->status == 200 && answer->fresh != FRESH_NEVER) {
         struct str etag = etag_of(answer->body, writer->etag);
         headers_add(headers, STR("etag"), etag);

@@ -13,11 +13,14 @@ struct answer {
     unsigned status;
     enum route_form form;
     enum route_freshness fresh;
-    struct str body;         /* identity bytes */
-    struct str location;     /* or STR_NONE */
-    struct str allow;        /* or STR_NONE */
-    uint64_t retry_after;    /* seconds; 0: none */
-    const struct tags *tags; /* or NULL */
+    struct str body;     /* identity bytes */
+    struct str location; /* or STR_NONE, as are the next three */
+    struct str allow;
+    struct str last_modified; /* as HTTP writes it */
+    struct str speculation;   /* the address of the rules that say what a browser may load ahead */
+    uint64_t retry_after;     /* seconds; 0: none */
+    bool noindex;             /* search engines leave it out */
+    const struct tags *tags;  /* or NULL */
 };
 
 /* What the client said about the answer that it wants. */

@@ -2,22 +2,12 @@
 
 #include <math.h>
 
-/*
- * The length of the well-formed UTF-8 sequence (RFC 3629) that begins with a byte >= 0x80 at p, 0 when there is none:
- * no overlong forms, no surrogates, nothing above U+10FFFF.
- */
-static unsigned utf8_length(const unsigned char *p, size_t left)
+#include "utf8.h"
+
+/* U+2028 and U+2029 end a line in old JavaScript (RFC 8259 does not mind them). */
+static bool is_line_end(const unsigned char *p, unsigned length)
 {
-    unsigned n = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
-    if (n == 0 || n > left)
-        return 0;
-    for (unsigned i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
+    return length == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9);
 }
 
 static void put_special(struct buffer *out, unsigned char c)
@@ -33,24 +23,45 @@ static void put_special(struct buffer *out, unsigned char c)
         buffer_append(out, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
 }
 
-void json_write_str(struct buffer *out, struct str s)
+/* A character of ASCII that stands for itself. One look-up, since every byte of every answer comes by here. */
+static bool is_plain(unsigned char c)
+{
+    static const uint64_t special[2] = {0xffffffff | 1ull << '"' | 1ull << '&' | 1ull << '<' | 1ull << '>',
+                                        1ull << ('\\' - 64)};
+    return c < 0x80 && !(special[c >> 6] >> (c & 63) & 1);
+}
+
+void json_write_text(struct buffer *out, struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
     uint32_t done = 0;
-    buffer_append_char(out, '"');
     for (uint32_t i = 0; i < s.n;) {
-        unsigned char c = p[i];
-        unsigned plain = c >= 0x80 ? utf8_length(p + i, s.n - i) : c >= 0x20 && c != '"' && c != '\\' && c != '<';
-        if (plain > 0) {
-            i += plain;
+        while (i < s.n && is_plain(p[i]))
+            i++;
+        if (i == s.n)
+            break;
+        unsigned length = p[i] >= 0x80 ? utf8_length(p + i, s.n - i) : 0;
+        bool line_end = is_line_end(p + i, length);
+        if (length > 0 && !line_end) {
+            i += length;
             continue;
         }
         buffer_append(out, p + done, i - done);
-        put_special(out, c);
-        done = ++i;
+        if (line_end)
+            buffer_append_str(out, p[i + 2] == 0xa8 ? STR("\\u2028") : STR("\\u2029"));
+        else
+            put_special(out, p[i]);
+        i += line_end ? 3 : 1;
+        done = i;
     }
     if (s.n > done)
         buffer_append(out, p + done, s.n - done);
+}
+
+void json_write_str(struct buffer *out, struct str s)
+{
+    buffer_append_char(out, '"');
+    json_write_text(out, s);
     buffer_append_char(out, '"');
 }
 

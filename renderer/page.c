@@ -3,18 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "address.h"
 #include "answer.h"
 #include "clock.h"
 #include "counters.h"
 #include "fault.h"
 #include "json.h"
 #include "log.h"
+#include "page_tree.h"
 #include "rows.h"
 
 #define PAGE_MEMORY (32 * 1024 * 1024) /* most that one page may take, beside its body */
 #define MARGIN      (20 * MILLISECOND) /* we wait this much longer than we tell dbproxy, as PROTOCOL.md says */
 #define RETRY_AFTER 2                  /* seconds, when dbproxy names no other time */
-#define ROOT_ROOM   24                 /* names at the root of a view */
 
 /* A request in flight. */
 struct page {
@@ -22,9 +23,11 @@ struct page {
     struct pages *pages;
     struct arena *arena; /* target, variables, wishes, and in the end the tree */
     struct ticket *ticket;
-    struct str target;
+    struct str target, trace;
     struct wishes wishes;
     struct route_match match;
+    struct tags *missing; /* what the first batch depended on, while a second one looks for suggestions; else NULL */
+    struct value suggestions; /* of that second batch; else NIL */
 };
 
 struct pages {
@@ -112,16 +115,6 @@ static void page_send(struct page *page, const struct answer *answer)
     pages->free = page;
 }
 
-/* A root for views of HTML: what every page may use. */
-static struct value new_root(struct page *page)
-{
-    struct value root = value_map(page->arena, ROOT_ROOM);
-    value_set(&root, STR("site"), value_str(str_of(page->pages->options.settings->site)));
-    value_set(&root, STR("assets"), assets_map(page->pages->options.assets));
-    value_set(&root, STR("path"), value_str(page->match.path));
-    return root;
-}
-
 static bool render_view(struct page *page, const char *name, const struct value *root)
 {
     struct pages *pages = page->pages;
@@ -139,7 +132,7 @@ static const char *sentence_of(unsigned status)
 {
     switch (status) {
     case 400:
-        return "A number in the address is not one, or out of range.";
+        return "Something in the address is not what it may be, or out of range.";
     case 404:
         return "There is nothing at this address.";
     case 405:
@@ -151,22 +144,56 @@ static const char *sentence_of(unsigned status)
     }
 }
 
-/* An error in the form that the route would have had; of HTML the view named like the status, or a plain sentence if
- * that fails too. */
+static const char *title_of(unsigned status)
+{
+    switch (status) {
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+/* The page of an error: the view that is named like its status. */
+static bool render_error(struct page *page, unsigned status)
+{
+    const struct pages_options *options = &page->pages->options;
+    struct value root = tree_of_error(page->arena, &page->match, options->settings->site, options->assets);
+    value_set(&root, STR("suggestions"), page->suggestions);
+    value_set(&root, STR("has_suggestions"), value_bool(value_truth(&page->suggestions)));
+    char name[8];
+    snprintf(name, sizeof name, "%u", status);
+    return render_view(page, name, &root);
+}
+
+/* What went wrong, for programs (RFC 9457). The texts have nothing that JSON would escape. */
+static struct str problem_of(struct page *page, unsigned status)
+{
+    struct str detail = str_of(sentence_of(status));
+    if (page->match.bad)
+        detail = parameter_sentence(page->arena, page->match.bad);
+    return arena_printf(page->arena,
+                        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"" STR_FMT "\"}",
+                        title_of(status), status, STR_ARG(detail));
+}
+
+/* An error in the form that the route would have had; for people a page, or a plain sentence if that fails too; for
+ * programs that read JSON a problem (RFC 9457). */
 static void page_fail(struct page *page, struct answer answer)
 {
-    struct pages *pages = page->pages;
-    struct value root = new_root(page);
-    char name[8];
-    snprintf(name, sizeof name, "%u", answer.status);
     answer.form = page->match.route ? page->match.route->form : FORM_HTML;
     if (!page->match.route && str_starts(page->target, STR("/api/")))
         answer.form = FORM_JSON;
-    if (answer.form == FORM_HTML && render_view(page, name, &root)) {
-        answer.body = buffer_str(&pages->html);
+    if (answer.form == FORM_HTML && render_error(page, answer.status)) {
+        answer.body = buffer_str(&page->pages->html);
     } else if (answer.form == FORM_JSON) {
-        answer.body =
-            arena_printf(page->arena, "{\"status\":%u,\"error\":\"%s\"}", answer.status, sentence_of(answer.status));
+        answer.body = problem_of(page, answer.status);
     } else {
         answer.form = FORM_TEXT;
         answer.body = arena_printf(page->arena, "%s\n", sentence_of(answer.status));
@@ -179,80 +206,88 @@ static void page_refuse(struct page *page, unsigned status)
     page_fail(page, (struct answer){.status = status, .fresh = status >= 500 ? FRESH_NEVER : FRESH_SHORT});
 }
 
-/* What a route wants of a result's rows; NIL when there is none. */
-static struct value take_rows(const struct value *rows, enum route_rows wanted)
-{
-    const struct value *row = rows->n ? &rows->as.items[0] : NULL;
-    if (wanted == ROWS_LIST)
-        return *rows;
-    if (wanted == ROWS_VALUE)
-        return row && row->n ? row->as.map.values[0] : NIL;
-    return row ? *row : NIL;
-}
-
-/* Where a row lives now, when that is not where it was asked for; else STR_NONE. */
-static struct str moved_to(struct page *page, const struct value *row)
-{
-    const struct route_variable *asked = route_variable(&page->match, STR("slug"));
-    const struct value *slug = value_get(row, STR("slug"));
-    if (!asked || !slug || slug->type != VALUE_STR || str_eq(slug->as.str, asked->text))
-        return STR_NONE;
-    return route_path_of(page->arena, page->match.route, slug->as.str);
-}
-
-/*
- * Sets what the batch brought under the names that the route gives it. False: what the page needs is not there, or has
- * moved (then *moved says where to).
- */
-static bool set_results(struct page *page, struct value *root, const struct value *results, struct str *moved)
-{
-    const struct route *route = page->match.route;
-    for (size_t i = 0; i < ROUTE_STATEMENTS && route->statements[i].name; i++) {
-        struct value value = take_rows(&results[i], route->statements[i].rows);
-        if (route->statements[i].rows == ROWS_NEED) {
-            if (value.type == VALUE_NIL)
-                return false;
-            *moved = moved_to(page, &value);
-            if (moved->p)
-                return false;
-        }
-        value_set(root, str_of(route->statements[i].as), value);
-    }
-    return true;
-}
-
-/* The root of a page's tree before its rows: what every view may use, or for JSON the numbers that were asked for. */
-static struct value start_root(struct page *page)
-{
-    if (page->match.route->view)
-        return new_root(page);
-    struct value root = value_map(page->arena, ROOT_ROOM);
-    for (uint32_t i = 0; i < page->match.n; i++)
-        if (page->match.variable[i].is_number)
-            value_set(&root, page->match.variable[i].name, value_int(page->match.variable[i].number));
-    return root;
-}
-
 static bool render_root(struct page *page, const struct value *root)
 {
-    if (page->match.route->view)
-        return render_view(page, page->match.route->view, root);
-    buffer_reset(&page->pages->html);
-    if (json_write(&page->pages->html, root))
+    const struct route *route = page->match.route;
+    struct buffer *out = &page->pages->html;
+    if (route->view)
+        return render_view(page, route->view, root);
+    buffer_reset(out);
+    bool written = route->write ? route->write(page->arena, &page->match, root, out) : json_write(out, root);
+    if (written && !out->failed)
         return true;
-    log_limited(&page->pages->limit, LOG_LEVEL_ERROR,
-                "the JSON of " STR_FMT " is longer than a body may be, answering 500", STR_ARG(page->target));
+    log_limited(&page->pages->limit, LOG_LEVEL_ERROR, "the body of " STR_FMT " %s, answering 500",
+                STR_ARG(page->target), out->failed ? "is longer than a body may be" : "cannot be written");
     return false;
+}
+
+/* Sends statements as one batch. A parameter without a value is null. */
+static void page_ask(struct page *page, const struct route_statement *statements, uint32_t n, upstream_done *done)
+{
+    struct message *query = &page->pages->message;
+    uint64_t deadline = ticket_deadline(page->ticket), key = 0;
+    query->type = MESSAGE_QUERY;
+    query->deadline = deadline > MARGIN ? deadline - MARGIN : 0;
+    query->trace = page->trace;
+    query->batch.n = 0;
+    for (uint32_t s = 0; s < n; s++) {
+        struct statement_call *call = &query->batch.item[query->batch.n++];
+        call->name = str_of(statements[s].name);
+        call->n = 0;
+        key = upstream_key(key, call->name);
+        for (size_t p = 0; p < ROUTE_PARAMETERS && statements[s].parameters[p]; p++) {
+            const struct route_variable *v = route_variable(&page->match, str_of(statements[s].parameters[p]));
+            call->parameter[call->n] = v ? v->text : STR_NONE;
+            key = upstream_key(key, call->parameter[call->n++]);
+        }
+    }
+    upstream_send(page->pages->upstream, query, NULL, key, true, done, page);
+}
+
+static void on_suggestions(void *user, const struct message *answer, zmq_msg_t *body);
+
+/* A 404. When the route knows something like what is missing, a second batch asks for that first. */
+static void page_miss(struct page *page, const struct tags *tags)
+{
+    const struct route_statement *wanted = &page->match.route->missing;
+    page->missing = wanted->name && tags ? arena_alloc(page->arena, sizeof *page->missing) : NULL;
+    if (!page->missing) {
+        page_fail(page, (struct answer){.status = 404, .fresh = FRESH_SHORT, .tags = tags});
+        return;
+    }
+    for (uint32_t i = 0; i < tags->n; i++)
+        page->missing->item[page->missing->n++] = arena_copy(page->arena, tags->item[i]);
+    page_ask(page, wanted, 1, on_suggestions);
+}
+
+static void on_suggestions(void *user, const struct message *answer, zmq_msg_t *body)
+{
+    struct page *page = user;
+    struct tags *tags = page->missing;
+    struct value rows;
+    if (answer->type == MESSAGE_RESULT) {
+        if (!rows_read(page->arena, zmq_msg_data(body), zmq_msg_size(body), true, 1, &rows))
+            page->suggestions = rows;
+        for (uint32_t i = 0; i < answer->tags.n && tags->n < LIMIT_TAGS; i++)
+            tags->item[tags->n++] = answer->tags.item[i];
+    }
+    page_fail(page, (struct answer){.status = 404, .fresh = FRESH_SHORT, .tags = tags});
+}
+
+/* Where browsers find what they may load ahead: pages link to pages. */
+static struct str speculation_of(const struct page *page)
+{
+    struct value assets = assets_map(page->pages->options.assets);
+    const struct value *rules = value_get(&assets, STR("speculation_json"));
+    return page->match.route->form == FORM_HTML && rules ? rules->as.str : STR_NONE;
 }
 
 static void page_render(struct page *page, const struct tags *tags, const void *body, size_t size)
 {
     const struct route *route = page->match.route;
-    struct answer answer = {.status = 200, .form = route->form, .fresh = route->fresh, .tags = tags};
-    struct value root = start_root(page), results[ROUTE_STATEMENTS] = {0};
-    uint32_t n = 0;
-    while (n < ROUTE_STATEMENTS && route->statements[n].name)
-        n++;
+    const struct pages_options *options = &page->pages->options;
+    struct value root, results[ROUTE_STATEMENTS] = {0};
+    uint32_t n = tree_results(route);
     const char *error = n ? rows_read(page->arena, body, size, route->form == FORM_HTML, n, results) : NULL;
     if (error) {
         log_limited(&page->pages->limit, LOG_LEVEL_ERROR, "rows for " STR_FMT " cannot be used, answering 500: %s",
@@ -261,18 +296,23 @@ static void page_render(struct page *page, const struct tags *tags, const void *
         return;
     }
     fault("render-rows", page->target);
-    struct str moved = STR_NONE;
-    if (!set_results(page, &root, results, &moved) ||
-        (route->complete && !route->complete(page->arena, &page->match, &root))) {
-        answer.status = moved.p ? 301 : 404;
-        answer.location = moved;
-        answer.fresh = moved.p ? route->fresh : FRESH_SHORT;
-        if (moved.p)
-            page_send(page, &answer);
-        else
-            page_fail(page, answer);
+    struct answer answer = {.status = 200, .form = route->form, .fresh = route->fresh, .tags = tags};
+    switch (tree_of_page(page->arena, &page->match, options->settings->site, options->assets, results, &root,
+                         &answer.location)) {
+    case TREE_MOVED:
+        answer.status = 301;
+        page_send(page, &answer);
         return;
+    case TREE_MISSING:
+        page_miss(page, tags);
+        return;
+    case TREE_WHOLE:
+        break;
     }
+    const struct value *noindex = value_get(&root, STR("noindex"));
+    answer.noindex = route->noindex || (noindex && value_truth(noindex));
+    answer.last_modified = tree_last_modified(page->arena, route, &root);
+    answer.speculation = speculation_of(page);
     if (!render_root(page, &root)) {
         page_refuse(page, 500);
         return;
@@ -313,34 +353,21 @@ static void on_rows(void *user, const struct message *answer, zmq_msg_t *body)
     histogram(pages->render_time, clock_now() - start);
 }
 
-/* Sends the route's statements as one batch. */
-static void page_ask(struct page *page, struct str trace)
+/* To the address without what a form sent empty: that is the one to share. */
+static void page_tidy(struct page *page)
 {
-    const struct route *route = page->match.route;
-    struct message *query = &page->pages->message;
-    uint64_t deadline = ticket_deadline(page->ticket), key = 0;
-    query->type = MESSAGE_QUERY;
-    query->deadline = deadline > MARGIN ? deadline - MARGIN : 0;
-    query->trace = trace.p ? trace : STR("");
-    query->batch.n = 0;
-    for (size_t s = 0; s < ROUTE_STATEMENTS && route->statements[s].name; s++) {
-        struct statement_call *call = &query->batch.item[query->batch.n++];
-        call->name = str_of(route->statements[s].name);
-        call->n = 0;
-        key = upstream_key(key, call->name);
-        for (size_t p = 0; p < ROUTE_PARAMETERS && route->statements[s].parameters[p]; p++) {
-            const struct route_variable *v = route_variable(&page->match, str_of(route->statements[s].parameters[p]));
-            call->parameter[call->n] = v ? v->text : STR_NONE;
-            key = upstream_key(key, call->parameter[call->n++]);
-        }
-    }
-    upstream_send(page->pages->upstream, query, NULL, key, true, on_rows, page);
+    struct answer answer = {.status = 301, .form = FORM_HTML, .fresh = page->match.route->fresh};
+    answer.location = address_of(page->arena, &page->match);
+    page_send(page, &answer);
 }
 
 /* Takes what the request says out of the message, which lives only until pages_on_request returns. */
 static enum route_verdict page_read(struct page *page, const struct message *request)
 {
     page->target = arena_copy(page->arena, request->target);
+    page->trace = arena_copy(page->arena, request->trace.p ? request->trace : STR(""));
+    page->missing = NULL;
+    page->suggestions = NIL;
     page->wishes =
         (struct wishes){.gzip = gzip_accepted(&request->headers),
                         .if_none_match = arena_copy(page->arena, headers_get(&request->headers, STR("if-none-match")))};
@@ -356,8 +383,10 @@ void pages_on_request(void *user, struct ticket *ticket, const struct message *m
     fault("render-started", page->target);
     switch (verdict) {
     case ROUTE_FOUND:
-        if (page->match.route->statements[0].name)
-            page_ask(page, message->trace);
+        if (page->match.has_empty && page->match.route->form == FORM_HTML)
+            page_tidy(page);
+        else if (page->match.route->statements[0].name)
+            page_ask(page, page->match.route->statements, tree_results(page->match.route), on_rows);
         else
             page_render(page, NULL, NULL, 0);
         return;
@@ -370,6 +399,12 @@ void pages_on_request(void *user, struct ticket *ticket, const struct message *m
         return;
     case ROUTE_BAD:
         page_refuse(page, 400);
+        return;
+    case ROUTE_OPTIONS:
+        page_send(page, &(struct answer){.status = 204,
+                                         .form = page->match.route->form,
+                                         .fresh = FRESH_NEVER,
+                                         .allow = str_of(page->match.route->methods)});
         return;
     }
 }

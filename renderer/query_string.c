@@ -1,31 +1,6 @@
 #include "query_string.h"
 
-/* Length of the UTF-8 sequence at p, or 0 when it is none: too long a form, a surrogate, above U+10FFFF, or cut short.
- */
-static size_t sequence_length(const unsigned char *p, size_t n)
-{
-    unsigned char least = 0x80, most = 0xbf;
-    size_t length;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-        length = 2;
-    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-        length = 3;
-        least = p[0] == 0xe0 ? 0xa0 : 0x80;
-        most = p[0] == 0xed ? 0x9f : 0xbf;
-    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-        length = 4;
-        least = p[0] == 0xf0 ? 0x90 : 0x80;
-        most = p[0] == 0xf4 ? 0x8f : 0xbf;
-    } else {
-        return 0;
-    }
-    if (n < length || p[1] < least || p[1] > most)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
+#include "utf8.h"
 
 bool text_is_clean(struct str s)
 {
@@ -33,7 +8,7 @@ bool text_is_clean(struct str s)
     for (size_t i = 0; i < s.n;) {
         if (p[i] < 0x20 || p[i] == 0x7f)
             return false;
-        size_t length = p[i] < 0x80 ? 1 : sequence_length(p + i, s.n - i);
+        size_t length = p[i] < 0x80 ? 1 : utf8_length(p + i, s.n - i);
         if (length == 0)
             return false;
         i += length;
@@ -76,14 +51,14 @@ bool percent_decode(struct arena *arena, struct str in, bool plus, struct str *o
     return text_is_clean(*out);
 }
 
-enum query_found query_get(struct arena *arena, struct str query, struct str name, struct str *value)
+/* Finds the next "name=value" of the query, and moves the query behind it. */
+static bool next_of(struct arena *arena, struct str *query, struct str name, struct str *value)
 {
-    enum query_found found = QUERY_ABSENT;
-    while (query.n > 0) {
-        const char *end = memchr(query.p, '&', query.n);
-        struct str pair = {query.p, end ? (uint32_t)(end - query.p) : query.n};
+    while (query->n > 0) {
+        const char *end = memchr(query->p, '&', query->n);
+        struct str pair = {query->p, end ? (uint32_t)(end - query->p) : query->n};
         uint32_t step = end ? pair.n + 1 : pair.n;
-        query = (struct str){query.p + step, query.n - step};
+        *query = (struct str){query->p + step, query->n - step};
 
         const char *equals = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
         struct str left = {pair.p, equals ? (uint32_t)(equals - pair.p) : pair.n};
@@ -92,31 +67,72 @@ enum query_found query_get(struct arena *arena, struct str query, struct str nam
         if (!str_eq(left, name) &&
             (!memchr(left.p, '%', left.n) || !percent_decode(arena, left, true, &key) || !str_eq(key, name)))
             continue;
-        struct str right = equals ? (struct str){equals + 1, pair.n - left.n - 1} : STR("");
-        if (found != QUERY_ABSENT || !percent_decode(arena, right, true, value))
-            return QUERY_BAD;
-        found = QUERY_FOUND;
+        *value = equals ? (struct str){equals + 1, pair.n - left.n - 1} : STR("");
+        return true;
     }
-    return found;
+    return false;
 }
 
-enum query_found query_get_number(struct arena *arena, struct str query, struct str name, uint32_t least, uint32_t most,
-                                  uint32_t *value)
+enum query_found query_get(struct arena *arena, struct str query, struct str name, struct str *value)
 {
-    struct str text;
-    enum query_found found = query_get(arena, query, name, &text);
-    if (found != QUERY_FOUND)
-        return found;
-    uint32_t number = 0;
-    if (text.n == 0 || text.n > 9)
-        return QUERY_BAD;
-    for (uint32_t i = 0; i < text.n; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9')
-            return QUERY_BAD;
-        number = number * 10 + (uint32_t)(text.p[i] - '0');
+    struct str raw;
+    if (!next_of(arena, &query, name, &raw))
+        return QUERY_ABSENT;
+    bool good = percent_decode(arena, raw, true, value);
+    return good && !next_of(arena, &query, name, &raw) ? QUERY_FOUND : QUERY_BAD;
+}
+
+/* Decodes what can be decoded; the rest stays as it is. */
+static struct str decode_kindly(struct arena *arena, struct str in)
+{
+    char *p = arena_alloc(arena, (size_t)in.n + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; p && i < in.n; i++) {
+        int high = in.p[i] == '%' && i + 2 < in.n ? hex_digit(in.p[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(in.p[i + 2]) : -1;
+        if (low >= 0)
+            i += 2;
+        p[n++] = low >= 0 ? (char)(high * 16 + low) : in.p[i] == '+' ? ' ' : in.p[i];
     }
-    if (number < least || number > most)
-        return QUERY_BAD;
-    *value = number;
-    return QUERY_FOUND;
+    return (struct str){p ? p : "", n};
+}
+
+/* The length of the character at p, or 0 when it is none that words are made of. */
+static size_t letter_length(const unsigned char *p, size_t n)
+{
+    if (p[0] < 0x80)
+        return p[0] > ' ' && p[0] != 0x7f;
+    if (n > 1 && p[0] == 0xc2 && p[1] <= 0xa0) /* U+0080 to U+009F control, U+00A0 is a blank */
+        return 0;
+    return utf8_length(p, n);
+}
+
+struct str query_get_words(struct arena *arena, struct str query, struct str name, uint32_t most)
+{
+    struct str raw;
+    if (!next_of(arena, &query, name, &raw))
+        return STR("");
+    struct str text = decode_kindly(arena, raw);
+    char *out = arena_alloc(arena, (size_t)text.n + 1);
+    uint32_t n = 0, characters = 0;
+    bool blank = false;
+    for (uint32_t i = 0; out && i < text.n;) {
+        const unsigned char *p = (const unsigned char *)text.p + i;
+        uint32_t length = (uint32_t)letter_length(p, text.n - i);
+        if (length == 0) {
+            blank = n > 0;
+            i++;
+            continue;
+        }
+        if (characters + blank + 1 > most)
+            break;
+        if (blank)
+            out[n++] = ' ';
+        characters += blank + 1u;
+        blank = false;
+        memcpy(out + n, p, length);
+        n += length;
+        i += length;
+    }
+    return (struct str){out ? out : "", n};
 }

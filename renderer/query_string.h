@@ -20,8 +20,11 @@ enum query_found { QUERY_ABSENT, QUERY_FOUND, QUERY_BAD };
 /* The value of a name in "a=1&b=2". BAD: it stands there twice, or cannot be decoded. Other names are ignored. */
 enum query_found query_get(struct arena *arena, struct str query, struct str name, struct str *value);
 
-/* The same for a plain decimal number of at most nine digits between least and most. */
-enum query_found query_get_number(struct arena *arena, struct str query, struct str name, uint32_t least, uint32_t most,
-                                  uint32_t *value);
+/*
+ * The first value of a name as words that somebody typed: what cannot be decoded stands for itself, every run of
+ * blanks, control characters and broken UTF-8 is one blank, none at the ends, and what goes beyond `most` characters is
+ * cut off. Empty when it is not there (or the arena is full).
+ */
+struct str query_get_words(struct arena *arena, struct str query, struct str name, uint32_t most);
 
 #endif

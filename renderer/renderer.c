@@ -89,7 +89,10 @@ static bool set_up(struct renderer *renderer, char *error, size_t error_size)
     if (!renderer->claim)
         return false;
 
-    struct upstream_options right = {"dbproxy", "renderer", claim_instance(renderer->claim), settings};
+    struct upstream_options right = {.stage = "dbproxy",
+                                     .own_stage = "renderer",
+                                     .own_instance = claim_instance(renderer->claim),
+                                     .settings = settings};
     renderer->databases = upstream_new(&right, error, error_size);
     if (!renderer->databases)
         return false;

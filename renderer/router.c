@@ -4,66 +4,20 @@
 
 #include "query_string.h"
 
-/* The numbers that a query string may carry. */
-static const struct query_number {
-    const char *name;
-    uint32_t preset, least, most;
-} query_numbers[] = {
-    {"page", 1, 1, 100},
-    {"per_page", 20, 1, 100},
+/* One segment of a pattern: text, or a {…} with text around it. name.p is NULL when there is none. */
+struct segment {
+    struct str before, name, after;
 };
 
-static const struct query_number *find_number(const char *name)
+static struct segment segment_of(struct str text)
 {
-    for (size_t i = 0; i < sizeof query_numbers / sizeof *query_numbers; i++)
-        if (strcmp(query_numbers[i].name, name) == 0)
-            return &query_numbers[i];
-    return NULL;
-}
-
-/* Whether the pattern has a segment {name}. */
-static bool pattern_has(const char *pattern, const char *name)
-{
-    char segment[72];
-    snprintf(segment, sizeof segment, "/{%s}", name);
-    const char *at = strstr(pattern, segment);
-    return at && (at[strlen(segment)] == '/' || at[strlen(segment)] == 0);
-}
-
-bool route_table_check(const struct route_table *table, char *error, size_t error_size)
-{
-    for (size_t r = 0; r < table->n; r++) {
-        const struct route *route = &table->routes[r];
-        for (size_t s = 0; s < ROUTE_STATEMENTS && route->statements[s].name; s++) {
-            for (size_t p = 0; p < ROUTE_PARAMETERS && route->statements[s].parameters[p]; p++) {
-                const char *name = route->statements[s].parameters[p];
-                if (pattern_has(route->pattern, name) || find_number(name))
-                    continue;
-                snprintf(
-                    error, error_size,
-                    "route %s: parameter %s of statement %s is neither in the pattern nor a number of the query string",
-                    route->pattern, name, route->statements[s].name);
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/* The form of a slug: letters a to z, digits, and single hyphens between them. */
-static bool is_slug(struct str s)
-{
-    if (s.n == 0 || s.n > ROUTE_SLUG_MAX)
-        return false;
-    bool hyphen = true;
-    for (uint32_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '-' && hyphen)
-            return false;
-        hyphen = s.p[i] == '-';
-        if (!hyphen && !(s.p[i] >= 'a' && s.p[i] <= 'z') && !(s.p[i] >= '0' && s.p[i] <= '9'))
-            return false;
-    }
-    return !hyphen;
+    const char *open = text.n ? memchr(text.p, '{', text.n) : NULL;
+    const char *close = open ? memchr(open, '}', (size_t)(text.p + text.n - open)) : NULL;
+    if (!close)
+        return (struct segment){.before = text};
+    return (struct segment){.before = {text.p, (uint32_t)(open - text.p)},
+                            .name = {open + 1, (uint32_t)(close - open - 1)},
+                            .after = {close + 1, (uint32_t)(text.p + text.n - close - 1)}};
 }
 
 /* Cuts "/segment" off the front of a path that starts with a slash. */
@@ -73,6 +27,91 @@ static struct str cut_segment(struct str *path)
     struct str segment = {path->p + 1, end ? (uint32_t)(end - path->p - 1) : path->n - 1};
     *path = (struct str){path->p + 1 + segment.n, path->n - 1 - segment.n};
     return segment;
+}
+
+static bool pattern_has(const char *pattern_text, struct str name)
+{
+    struct str pattern = str_of(pattern_text);
+    while (pattern.n > 0) {
+        struct segment segment = segment_of(cut_segment(&pattern));
+        if (segment.name.p && str_eq(segment.name, name))
+            return true;
+    }
+    return false;
+}
+
+/* The n-th statement of a route, those of its batch first and then what is asked when the page is missing. */
+static const struct route_statement *statement_at(const struct route *route, size_t n)
+{
+    size_t batch = 0;
+    while (batch < ROUTE_STATEMENTS && route->statements[batch].name)
+        batch++;
+    if (n < batch)
+        return &route->statements[n];
+    return n == batch && route->missing.name ? &route->missing : NULL;
+}
+
+static bool check_route(const struct route *route, char *error, size_t error_size)
+{
+    if ((route->view && route->write) || (!route->view && !route->write && route->form != FORM_JSON)) {
+        snprintf(error, error_size, "route %s: it needs either a view or a function that writes it", route->pattern);
+        return false;
+    }
+    const struct route_statement *statement;
+    for (size_t s = 0; (statement = statement_at(route, s)); s++) {
+        for (size_t p = 0; p < ROUTE_PARAMETERS && statement->parameters[p]; p++) {
+            struct str name = str_of(statement->parameters[p]);
+            if (pattern_has(route->pattern, name) || parameter_find(name))
+                continue;
+            snprintf(error, error_size,
+                     "route %s: parameter %s of statement %s is neither in the pattern nor in parameters.c",
+                     route->pattern, name.p, statement->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool route_table_check(const struct route_table *table, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < table->n; i++)
+        if (!check_route(&table->routes[i], error, error_size))
+            return false;
+    return true;
+}
+
+bool route_takes(const struct route *route, struct str name)
+{
+    const struct route_statement *statement;
+    for (size_t s = 0; (statement = statement_at(route, s)); s++)
+        for (size_t p = 0; p < ROUTE_PARAMETERS && statement->parameters[p]; p++)
+            if (str_eq(str_of(statement->parameters[p]), name))
+                return true;
+    return false;
+}
+
+static bool add_variable(struct route_match *match, struct route_variable variable)
+{
+    if (match->n == ROUTE_VARIABLES)
+        return false;
+    match->variable[match->n++] = variable;
+    return true;
+}
+
+/* What stands for the {…} of a segment: a number when it is {n}, else a slug. */
+static bool match_segment(struct segment wanted, struct str text, struct route_match *match)
+{
+    if (!wanted.name.p)
+        return str_eq(wanted.before, text);
+    uint32_t around = wanted.before.n + wanted.after.n;
+    if (text.n <= around || !str_starts(text, wanted.before) ||
+        memcmp(text.p + text.n - wanted.after.n, wanted.after.p, wanted.after.n) != 0)
+        return false;
+    struct route_variable v = {.name = wanted.name, .text = {text.p + wanted.before.n, text.n - around}};
+    v.is_number = str_eq(v.name, STR("n"));
+    if (v.is_number ? v.text.n > 9 || !number_parse(v.text, &v.number) || v.number == 0 : !is_slug(v.text))
+        return false;
+    return add_variable(match, v);
 }
 
 /* Holds a path against a pattern, segment by segment, and notes what stands for each {…}. */
@@ -85,14 +124,8 @@ static bool match_path(const char *pattern_text, struct str path, struct arena *
         /* A slash that is encoded does not end a segment, so it is decoded only after the cut. */
         if (given.n && memchr(given.p, '%', given.n) && !percent_decode(arena, given, false, &text))
             return false;
-        if (wanted.n > 2 && wanted.p[0] == '{') {
-            if (match->n == ROUTE_VARIABLES || !is_slug(text))
-                return false;
-            struct str name = {wanted.p + 1, wanted.n - 2};
-            match->variable[match->n++] = (struct route_variable){.name = name, .text = text};
-        } else if (!str_eq(wanted, text)) {
+        if (!match_segment(segment_of(wanted), text, match))
             return false;
-        }
     }
     return pattern.n == 0 && path.n == 0;
 }
@@ -113,23 +146,69 @@ static bool allows(const char *methods, struct str method)
     return false;
 }
 
-/* Adds the numbers that the route's statements take. */
-static bool read_numbers(struct str query, struct arena *arena, struct route_match *match)
+/* Adds one parameter's value, or its preset. */
+static bool read_parameter(const struct parameter *parameter, struct str query, struct arena *arena,
+                           struct route_match *match)
 {
-    for (size_t s = 0; s < ROUTE_STATEMENTS && match->route->statements[s].name; s++) {
-        for (size_t p = 0; p < ROUTE_PARAMETERS && match->route->statements[s].parameters[p]; p++) {
-            const char *name = match->route->statements[s].parameters[p];
-            const struct query_number *wanted = find_number(name);
-            if (!wanted || route_variable(match, str_of(name)))
-                continue;
-            struct route_variable v = {.name = str_of(name), .number = wanted->preset, .is_number = true};
-            if (match->n == ROUTE_VARIABLES ||
-                query_get_number(arena, query, v.name, wanted->least, wanted->most, &v.number) == QUERY_BAD)
-                return false;
-            v.text = arena_printf(arena, "%u", v.number);
-            match->variable[match->n++] = v;
+    struct route_variable v = {.name = str_of(parameter->name), .parameter = parameter};
+    switch (parameter_read(parameter, arena, query, &v.text, &v.number)) {
+    case PARAMETER_BAD:
+        return false;
+    case PARAMETER_EMPTY:
+        match->has_empty = true;
+        /* fallthrough */
+    case PARAMETER_ABSENT:
+        v.text = str_of(parameter->preset);
+        if (!v.text.p)
+            return true;
+        if (parameter->kind == PARAMETER_NUMBER)
+            number_parse(v.text, &v.number);
+        break;
+    case PARAMETER_FOUND:
+        break;
+    }
+    v.is_number = parameter->kind == PARAMETER_NUMBER;
+    return add_variable(match, v);
+}
+
+static void drop_variable(struct route_match *match, struct str name)
+{
+    for (uint32_t i = 0; i < match->n; i++) {
+        if (!str_eq(match->variable[i].name, name))
+            continue;
+        memmove(&match->variable[i], &match->variable[i + 1], (match->n - i - 1) * sizeof *match->variable);
+        match->n--;
+        return;
+    }
+}
+
+/*
+ * What says the same in two ways says it in one. The place in a list is a page or a movie to begin after. A year that
+ * lies in the decade says more than the decade; one that does not is left over in a form from another decade.
+ */
+static void settle(struct route_match *match)
+{
+    const struct route_variable *year = route_variable(match, STR("year")),
+                                *decade = route_variable(match, STR("decade"));
+    if (route_variable(match, STR("after")))
+        drop_variable(match, STR("page"));
+    if (year && decade)
+        drop_variable(match, year->number / 10 == decade->number / 10 ? STR("decade") : STR("year"));
+}
+
+/* Adds the parameters of the query string that the route's statements take. */
+static bool read_query(struct str query, struct arena *arena, struct route_match *match)
+{
+    const struct parameter *parameter;
+    for (size_t i = 0; (parameter = parameter_at(i)); i++) {
+        struct str name = str_of(parameter->name);
+        if (route_takes(match->route, name) && !route_variable(match, name) &&
+            !read_parameter(parameter, query, arena, match)) {
+            match->bad = parameter;
+            return false;
         }
     }
+    settle(match);
     return true;
 }
 
@@ -163,8 +242,10 @@ enum route_verdict route_match(const struct route_table *table, struct str metho
         if (!match_path(table->routes[i].pattern, path, arena, match))
             continue;
         match->route = &table->routes[i];
+        if (allows(match->route->methods, method) && str_eq(method, STR("OPTIONS")))
+            return ROUTE_OPTIONS;
         if (allows(match->route->methods, method))
-            return read_numbers(query, arena, match) ? ROUTE_FOUND : ROUTE_BAD;
+            return read_query(query, arena, match) ? ROUTE_FOUND : ROUTE_BAD;
         verdict = ROUTE_NOT_METHOD;
     }
     return verdict;
@@ -176,12 +257,4 @@ const struct route_variable *route_variable(const struct route_match *match, str
         if (str_eq(match->variable[i].name, name))
             return &match->variable[i];
     return NULL;
-}
-
-struct str route_path_of(struct arena *arena, const struct route *route, struct str slug)
-{
-    const char *at = strstr(route->pattern, "{slug}");
-    if (!at)
-        return STR_NONE;
-    return arena_printf(arena, "%.*s" STR_FMT "%s", (int)(at - route->pattern), route->pattern, STR_ARG(slug), at + 6);
 }

@@ -125,6 +125,32 @@ static struct value make_pairs(struct arena *arena, const struct value *row, con
     return list;
 }
 
+static struct str join(struct arena *arena, struct str before, struct str text, struct str after)
+{
+    char *p = text.p ? arena_alloc(arena, (size_t)before.n + text.n + after.n) : NULL;
+    if (!p)
+        return STR_NONE;
+    memcpy(p, before.p, before.n);
+    memcpy(p + before.n, text.p, text.n);
+    memcpy(p + before.n + text.n, after.p, after.n);
+    return (struct str){p, before.n + text.n + after.n};
+}
+
+/* The address of a movie's picture; NIL for rows that are no movie. By hand, since every card of a list has one. */
+static struct value make_poster(struct arena *arena, const struct value *row, const struct value *column)
+{
+    (void)column;
+    return value_str(join(arena, STR("/poster/"), text_of(row, STR("slug")), STR(".svg")));
+}
+
+/* 1990 → "/movies?decade=1990" */
+static struct value make_decade_url(struct arena *arena, const struct value *row, const struct value *column)
+{
+    (void)row;
+    return column->type == VALUE_INT ? value_str(arena_printf(arena, "/movies?decade=%d", (int)column->as.integer))
+                                     : NIL;
+}
+
 /* "Ridley Scott" in "Alien is a 1979 movie directed by …": adds a piece when its text is there. */
 static struct str add(struct arena *arena, struct str sentence, const char *between, struct str text)
 {
@@ -198,6 +224,11 @@ static const struct shape shapes[] = {
     {{"gross_domestic", 14}, {"gross_domestic_text", 19}, make_money},
     {{"gross_worldwide", 15}, {"gross_worldwide_text", 20}, make_money},
     {{"title", 5}, {"tile", 4}, make_tile},
+    {{"title", 5}, {"poster", 6}, make_poster},
+    {{"decade", 6}, {"url", 3}, make_decade_url},
+    {{"directed", 8}, {"directed_text", 13}, make_count},
+    {{"acted", 5}, {"acted_text", 10}, make_count},
+    {{"actor_pairs", 11}, {"cast", 4}, make_pairs},
     {{"category_pairs", 14}, {"categories", 10}, make_pairs},
     {{"synopsis", 8}, {"sentence", 8}, make_sentence},
 };

@@ -17,6 +17,18 @@ struct value *value_get(const struct value *map, struct str key)
     return NULL;
 }
 
+struct str value_text(const struct value *map, struct str key)
+{
+    const struct value *v = map ? value_get(map, key) : NULL;
+    return v && v->type == VALUE_STR ? v->as.str : STR_NONE;
+}
+
+struct value value_items(const struct value *map, struct str key)
+{
+    const struct value *v = map ? value_get(map, key) : NULL;
+    return v && v->type == VALUE_LIST ? *v : (struct value){.type = VALUE_LIST};
+}
+
 /*
  * A map under construction keeps how many pairs it has room for in the value just before its first one: a struct value
  * has nowhere to say it, and a row, whose keys are shared, never needs to.

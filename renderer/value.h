@@ -52,6 +52,11 @@ static inline struct value value_str(struct str s)
 /* The value under a key of a map, or NULL when it is no map or has no such key. The pointer may be written through. */
 struct value *value_get(const struct value *map, struct str key);
 
+/* The text under a key; STR_NONE when there is none. The map may be NULL, here and below. */
+struct str value_text(const struct value *map, struct str key);
+/* The list under a key; an empty one when there is none. */
+struct value value_items(const struct value *map, struct str key);
+
 /*
  * A map under construction with room for `room` pairs; value_set replaces or appends. Both return false / NIL when the
  * arena is full or the room is used up. Setting on a map that shares its keys (a row) is not allowed: value_extend

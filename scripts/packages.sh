@@ -6,8 +6,13 @@ packages_list() { # sections of packages.txt
 }
 
 packages_missing() {
-    local name state
+    local name program state
     for name in $(packages_list "$@"); do
+        program=${name#*/}
+        if [ "$program" != "$name" ]; then # package/program
+            ! command -v "$program" >/dev/null || continue
+            name=${name%/*}
+        fi
         state=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) || true
         [ "$state" = installed ] || printf '%s ' "$name"
     done

@@ -59,7 +59,7 @@ postgres_make_cluster() {
     for user in "$(id -un)" postgres; do
         printf 'filmyfly %s filmyfly\nfilmyfly %s postgres\n' "$user" "$user"
     done >"$data/pg_ident.conf"
-    printf '%s\n' "listen_addresses = ''" "max_connections = 200" "jit = off" >>"$data/postgresql.conf"
+    printf '%s\n' "listen_addresses = ''" "max_connections = 200" "shared_buffers = '256MB'" "jit = off" >>"$data/postgresql.conf"
     touch "$data/filmyfly-made"
 }
 

@@ -3,8 +3,8 @@
 -- lane: short
 -- row-tags: movie:{id}
 -- tags: movies
-select id, slug, title, year, score
-from filmyfly.movies
-where published
-order by score desc nulls last, votes desc, id
+select movie_id as id, slug, title, year, score
+from filmyfly.cards
+where list = 0
+order by rank desc, movie_id desc
 limit 12

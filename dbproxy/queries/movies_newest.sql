@@ -3,8 +3,8 @@
 -- lane: short
 -- row-tags: movie:{id}
 -- tags: movies
-select id, slug, title, year, score
-from filmyfly.movies
-where published
-order by release_date desc nulls last, id desc
+select movie_id as id, slug, title, year, score
+from filmyfly.cards
+where list = 0
+order by released desc, movie_id desc
 limit 12

@@ -44,7 +44,7 @@ def test_a_page_is_a_row_a_template_and_a_statement():
         name, row = block("c")
         source = (REPO / name).read_text(encoding="utf-8")
         routes = Path(directory, "routes.c")
-        routes.write_text(source.replace('    {"/readyz"', row + '    {"/readyz"'), encoding="utf-8")
+        routes.write_text(source.replace('    {.pattern = "/readyz"', row + '    {.pattern = "/readyz"'), encoding="utf-8")
         build_renderer(routes, bin_directory / "filmyfly-renderer")
         for language, place in (("mustache", "views"), ("sql", "queries")):
             name, text = block(language)

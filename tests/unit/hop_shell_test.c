@@ -65,7 +65,8 @@ static int set_up(void **state)
     strcpy(run_dir + strlen(run_dir) - 6, "XXXXXX");
     memset(&ends, 0, sizeof(ends));
     settings.run_dir = mkdtemp(run_dir);
-    struct upstream_options options = {"renderer", "cacher", "1", &settings};
+    struct upstream_options options = {
+        .stage = "renderer", .own_stage = "cacher", .own_instance = "1", .settings = &settings};
     up = upstream_new(&options, error, sizeof(error));
     return up ? 0 : -1;
 }

@@ -171,6 +171,20 @@ static void numbers_dates_and_times_read_well(void **state)
     assert_true(str_eq(shape_number(arena, INT64_MIN), STR("-9,223,372,036,854,775,808")));
 }
 
+static void a_movie_has_a_picture_and_a_decade_an_address(void **state)
+{
+    (void)state;
+    struct value row = value_map(arena, 4);
+    value_set(&row, STR("title"), value_str(STR("Alien")));
+    const struct shape *poster = shape_next(STR("title"), shape_next(STR("title"), NULL));
+    assert_int_equal(poster->make(arena, &row, &NIL).type, VALUE_NIL);
+    value_set(&row, STR("slug"), value_str(STR("alien")));
+    assert_true(str_eq(poster->make(arena, &row, &NIL).as.str, STR("/poster/alien.svg")));
+    assert_shaped("decade", value_int(1990), "url", "/movies?decade=1990");
+    assert_shaped("directed", value_int(12), "directed_text", "12");
+    assert_shaped("directed", value_bool(true), "directed_text", NULL);
+}
+
 static void a_movie_without_a_synopsis_has_one_plain_sentence(void **state)
 {
     (void)state;
@@ -289,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_row_also_has_its_columns_as_people_read_them),
         cmocka_unit_test(rows_that_are_cut_short_or_changed_are_refused_or_read_but_never_harm),
         cmocka_unit_test(numbers_dates_and_times_read_well),
+        cmocka_unit_test(a_movie_has_a_picture_and_a_decade_an_address),
         cmocka_unit_test(a_movie_without_a_synopsis_has_one_plain_sentence),
         cmocka_unit_test(links_are_a_list_with_names),
         cmocka_unit_test(an_entity_tag_is_weak_and_follows_from_the_bytes),

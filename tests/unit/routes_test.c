@@ -1,5 +1,5 @@
-/* Which page an address means: patterns, numbers of the query string, percent-encoding, and what hostile visitors type.
- */
+/* Which page an address means, and which address a page has: patterns, parameters of the query string,
+ * percent-encoding, and what hostile visitors type. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,17 +10,31 @@
 
 #include <cmocka.h>
 
+#include "address.h"
 #include "query_string.h"
-#include "router.h"
 
-#define GET "GET, HEAD"
+#define PAGE .methods = "GET, HEAD", .form = FORM_HTML, .fresh = FRESH_PAGE
 
 static const struct route routes[] = {
-    {"/", GET, FORM_HTML, FRESH_PAGE, "home", NULL, {{0}}},
-    {"/movies", GET, FORM_HTML, FRESH_PAGE, "movies", NULL, {{"list", "movies", ROWS_LIST, {"page", "per_page"}}}},
-    {"/movie/{slug}", GET, FORM_HTML, FRESH_PAGE, "movie", NULL, {{"movie", "movie", ROWS_NEED, {"slug"}}}},
-    {"/movie/{slug}/cast/{person}", GET, FORM_HTML, FRESH_PAGE, "cast", NULL, {{0}}},
-    {"/form", "POST", FORM_HTML, FRESH_NEVER, "form", NULL, {{0}}},
+    {.pattern = "/", PAGE, .view = "home"},
+    {.pattern = "/movies",
+     PAGE,
+     .view = "movies",
+     .statements = {{"list",
+                     "movies",
+                     ROWS_LIST,
+                     {"category", "decade", "year", "certificate", "score", "sort", "page", "after"}},
+                    {"size", "size", ROWS_VALUE, {"per_page"}}}},
+    {.pattern = "/movie/{slug}",
+     PAGE,
+     .view = "movie",
+     .statements = {{"movie", "movie", ROWS_NEED, {"slug"}}},
+     .missing = {"movie_like", "suggestions", ROWS_LIST, {"slug"}}},
+    {.pattern = "/movie/{slug}/cast/{person}", PAGE, .view = "cast"},
+    {.pattern = "/search", PAGE, .view = "search", .statements = {{"search", "movies", ROWS_LIST, {"q", "page"}}}},
+    {.pattern = "/poster/{slug}.svg", .methods = "GET, HEAD", .form = FORM_SVG, .view = "poster"},
+    {.pattern = "/sitemap/movies-{n}.xml", .methods = "GET, HEAD", .form = FORM_XML, .view = "sitemap"},
+    {.pattern = "/form", .methods = "POST", .form = FORM_HTML, .fresh = FRESH_NEVER, .view = "form"},
 };
 static const struct route_table table = {routes, sizeof routes / sizeof *routes};
 
@@ -109,8 +123,6 @@ static void numbers_of_the_query_string_have_a_default_and_a_range(void **state)
     static const char *const bad[] = {"page=0",
                                       "page=101",
                                       "page=-1",
-                                      "page=",
-                                      "page",
                                       "page=1x",
                                       "page=+1",
                                       "page=%31%",
@@ -200,9 +212,146 @@ static void a_slug_has_a_greatest_length(void **state)
 static void where_a_page_moved_to(void **state)
 {
     (void)state;
-    assert_true(str_eq(route_path_of(arena, &routes[2], STR("aliens")), STR("/movie/aliens")));
-    assert_true(str_eq(route_path_of(arena, &routes[3], STR("a")), STR("/movie/a/cast/{person}")));
-    assert_null(route_path_of(arena, &routes[0], STR("a")).p);
+    assert_int_equal(ask("GET", "/movie/alien"), ROUTE_FOUND);
+    assert_true(str_eq(address_moved(arena, &match, STR("slug"), STR("aliens")), STR("/movie/aliens")));
+    assert_int_equal(ask("GET", "/movie/alien/cast/a"), ROUTE_FOUND);
+    assert_true(str_eq(address_moved(arena, &match, STR("slug"), STR("b")), STR("/movie/b/cast/a")));
+    assert_int_equal(ask("GET", "/poster/alien.svg"), ROUTE_FOUND);
+    assert_true(str_eq(address_moved(arena, &match, STR("slug"), STR("b")), STR("/poster/b.svg")));
+}
+
+static void a_segment_may_say_more_than_what_varies(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("GET", "/poster/alien-3.svg"), ROUTE_FOUND);
+    assert_variable("slug", "alien-3");
+    assert_int_equal(ask("GET", "/sitemap/movies-12.xml"), ROUTE_FOUND);
+    assert_variable("n", "12");
+    assert_int_equal(route_variable(&match, STR("n"))->number, 12);
+    static const char *const none[] = {"/poster/.svg",
+                                       "/poster/alien",
+                                       "/poster/alien.svgz",
+                                       "/poster/alien.SVG",
+                                       "/poster/svg",
+                                       "/poster/a.b.svg",
+                                       "/sitemap/movies-.xml",
+                                       "/sitemap/movies-0.xml",
+                                       "/sitemap/movies-01.xml",
+                                       "/sitemap/movies--1.xml",
+                                       "/sitemap/movies-1x.xml",
+                                       "/sitemap/movies-9999999999.xml",
+                                       "/sitemap/people-1.xml"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(ask("GET", none[i]), ROUTE_UNKNOWN);
+}
+
+static void filters_have_a_form_and_what_is_empty_is_not_there(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("GET", "/movies?category=&decade=&year=&certificate=&score=&sort=&page="), ROUTE_FOUND);
+    assert_true(match.has_empty);
+    assert_null(route_variable(&match, STR("category")));
+    assert_null(route_variable(&match, STR("certificate")));
+    assert_variable("sort", "newest");
+    assert_variable("page", "1");
+    assert_int_equal(ask("GET", "/movies?certificate=Not+Rated&category=film-noir&score=8&sort=title"), ROUTE_FOUND);
+    assert_variable("certificate", "Not Rated");
+    assert_variable("category", "film-noir");
+    assert_variable("sort", "title");
+    assert_int_equal(route_variable(&match, STR("score"))->number, 8);
+    static const char *const bad[] = {
+        "category=Film",  "category=a--b", "category=%2e%2e",  "decade=1995",
+        "decade=1860",    "year=95",       "year=1869",        "year=2110",
+        "score=0",        "score=11",      "score=7.5",        "sort=worst",
+        "sort=NEWEST",    "after=0",       "after=-1",         "after=9999999999999999999",
+        "certificate=%0", "sort=a&sort=b", "certificate=%00a", "category=a&category=a"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char target[100];
+        snprintf(target, sizeof target, "/movies?%s", bad[i]);
+        assert_int_equal(ask("GET", target), ROUTE_BAD);
+    }
+}
+
+static void assert_address(const char *target, const char *expected)
+{
+    assert_int_equal(ask("GET", target), ROUTE_FOUND);
+    struct str address = address_of(arena, &match);
+    assert_true(address.p && str_eq(address, str_of(expected)));
+    /* It is its own. */
+    assert_int_equal(route_match(&table, STR("GET"), address, arena, &match), ROUTE_FOUND);
+    assert_true(str_eq(address_of(arena, &match), address));
+}
+
+static void a_page_has_one_address(void **state)
+{
+    (void)state;
+    assert_address("/", "/");
+    assert_address("/?utm_source=x&fbclid=y", "/");
+    assert_address("/movie/%61lien?page=3", "/movie/alien");
+    assert_address("https://example.org/movies?page=1&sort=newest&utm_medium=x", "/movies");
+    assert_address("/movies?page=2&sort=best&category=drama", "/movies?category=drama&sort=best&page=2");
+    assert_address("/movies?certificate=Not%20Rated", "/movies?certificate=Not+Rated");
+    assert_address("/movies?after=12345678901&page=7", "/movies?after=12345678901");
+    assert_address("/search?q=%20caf%C3%A9+%26+bar%00", "/search?q=caf%C3%A9+%26+bar");
+    assert_address("/search?q=a%3Cb%3E%22'", "/search?q=a%3Cb%3E%22%27");
+    assert_address("/search?q=+", "/search");
+    assert_address("/sitemap/movies-3.xml?x", "/sitemap/movies-3.xml");
+    /* A year says more than its decade; one of another decade is left over in a form. */
+    assert_address("/movies?decade=1990&year=1994", "/movies?year=1994");
+    assert_address("/movies?decade=2000&year=1994", "/movies?decade=2000");
+}
+
+static void a_changed_filter_leads_to_the_first_page(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("GET", "/movies?category=drama&score=7&page=9"), ROUTE_FOUND);
+    assert_true(str_eq(address_with(arena, &match, STR("score"), STR_NONE), STR("/movies?category=drama")));
+    assert_true(
+        str_eq(address_with(arena, &match, STR("sort"), STR("best")), STR("/movies?category=drama&score=7&sort=best")));
+    assert_true(
+        str_eq(address_with(arena, &match, STR("page"), STR("10")), STR("/movies?category=drama&score=7&page=10")));
+    assert_true(str_eq(address_with(arena, &match, STR("page"), STR("1")), STR("/movies?category=drama&score=7")));
+    assert_true(
+        str_eq(address_with(arena, &match, STR("after"), STR("99")), STR("/movies?category=drama&score=7&after=99")));
+}
+
+static void assert_words(const char *query, const char *expected)
+{
+    struct str words = query_get_words(arena, str_of(query), STR("q"), 20);
+    assert_true(words.p && str_eq(words, str_of(expected)));
+    assert_true(text_is_clean(words));
+}
+
+static void what_somebody_typed_is_never_refused(void **state)
+{
+    (void)state;
+    assert_words("", "");
+    assert_words("p=x", "");
+    assert_words("q", "");
+    assert_words("q=", "");
+    assert_words("q=+++", "");
+    assert_words("q=++star++wars+", "star wars");
+    assert_words("q=a&q=b", "a");
+    assert_words("q=100%", "100%");
+    assert_words("q=100%+%zz%4", "100% %zz%4");
+    assert_words("q=a%00b%0d%0ac%7f", "a b c");
+    assert_words("q=%ffa%c3%28%e2%82", "a (");
+    assert_words("q=a%c2%a0b%c2%85c", "a b c");
+    assert_words("q=%f0%9f%8e%ac%e2%80%ae", "\xf0\x9f\x8e\xac\xe2\x80\xae");
+    assert_words("q='%3bdrop+table--", "';drop table--");
+    assert_words("q=aaaaaaaaaaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaaa");
+    assert_words("q=aaaaaaaaaaaaaaaaaaa+bb", "aaaaaaaaaaaaaaaaaaa");
+    assert_words(
+        "q=%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9%c3%a9"
+        "%c3%a9%c3%a9%c3%a9%c3%a9",
+        "éééééééééééééééééééé");
+    for (int a = 0; a < 256; a++)
+        for (int b = 0; b < 256; b++) {
+            char text[6] = {'q', '=', (char)a, (char)b, '%', (char)b};
+            arena_reset(arena);
+            struct str words = query_get_words(arena, (struct str){text, 6}, STR("q"), 20);
+            assert_true(text_is_clean(words));
+        }
 }
 
 static void percent_decoding_refuses_what_is_broken_or_not_clean(void **state)
@@ -273,9 +422,15 @@ static void a_mistake_in_the_table_is_found_at_the_start(void **state)
     assert_true(route_table_check(&table, error, sizeof error));
     assert_true(route_table_check(&site_routes, error, sizeof error));
     static const struct route wrong[] = {
-        {"/movie/{slug}", GET, FORM_HTML, FRESH_PAGE, "movie", NULL, {{"movie", "movie", ROWS_NEED, {"slog"}}}}};
-    assert_false(route_table_check(&(struct route_table){wrong, 1}, error, sizeof error));
-    assert_non_null(strstr(error, "slog"));
+        {.pattern = "/movie/{slug}", PAGE, .view = "movie", .statements = {{"movie", "movie", ROWS_NEED, {"slog"}}}},
+        {.pattern = "/movie/{slug}", PAGE, .view = "movie", .missing = {"like", "like", ROWS_LIST, {"slog"}}},
+        {.pattern = "/movie/{slog", PAGE, .view = "movie", .statements = {{"movie", "movie", ROWS_NEED, {"slog"}}}},
+        {.pattern = "/slog", PAGE},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_false(route_table_check(&(struct route_table){&wrong[i], 1}, error, sizeof error));
+        assert_non_null(strstr(error, "slog"));
+    }
 }
 
 int main(void)
@@ -288,6 +443,11 @@ int main(void)
         cmocka_unit_test(what_is_no_slug_is_no_page),
         cmocka_unit_test(a_slug_has_a_greatest_length),
         cmocka_unit_test(where_a_page_moved_to),
+        cmocka_unit_test(a_segment_may_say_more_than_what_varies),
+        cmocka_unit_test(filters_have_a_form_and_what_is_empty_is_not_there),
+        cmocka_unit_test(a_page_has_one_address),
+        cmocka_unit_test(a_changed_filter_leads_to_the_first_page),
+        cmocka_unit_test(what_somebody_typed_is_never_refused),
         cmocka_unit_test(percent_decoding_refuses_what_is_broken_or_not_clean),
         cmocka_unit_test(a_value_is_found_among_others),
         cmocka_unit_test(a_mistake_in_the_table_is_found_at_the_start),

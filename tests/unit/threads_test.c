@@ -149,7 +149,8 @@ static bool run_round(struct caller *caller)
 {
     char instance[32];
     snprintf(instance, sizeof(instance), "1.%u", caller->number);
-    struct upstream_options options = {"renderer", "cacher", instance, &settings};
+    struct upstream_options options = {
+        .stage = "renderer", .own_stage = "cacher", .own_instance = instance, .settings = &settings};
     struct upstream *up = upstream_new(&options, caller->error, sizeof(caller->error));
     if (!up)
         return false;

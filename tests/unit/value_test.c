@@ -218,7 +218,7 @@ static void json_is_read_and_written(void **state)
     assert_string_equal(round_trip(" {\"a\" : [1, -2.5, true, false, null, {}, []], \"b\":\"\"} "),
                         "{\"a\":[1,-2.5,true,false,null,{},[]],\"b\":\"\"}");
     assert_string_equal(round_trip("\"\\u00e9\\ud83d\\ude00 \\\" \\\\ \\/ \\b\\f\\n\\r\\t \\u0001 </script>\""),
-                        "\"é😀 \\\" \\\\ / \\b\\f\\n\\r\\t \\u0001 \\u003c/script>\"");
+                        "\"é😀 \\\" \\\\ / \\b\\f\\n\\r\\t \\u0001 \\u003c/script\\u003e\"");
     assert_string_equal(round_trip("-9223372036854775808"), "-9223372036854775808");
 }
 

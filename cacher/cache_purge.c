@@ -1,0 +1,142 @@
+#include <stdlib.h>
+
+#include "cache_inside.h"
+
+#define PART   256  /* keys that are marked between two looks at the store */
+#define A_TICK 2048 /* pages that a purge by prefix looks at in one tick */
+#define A_TAG  4096 /* pages of one tag that are marked singly; beyond it everything is stale, which takes no time */
+
+enum mark { MARK_STALE, MARK_GONE };
+
+/* Marks one record, and wishes it to be rendered again if it was read lately. */
+static void mark(struct cache *cache, const struct hash *key, enum mark how, uint64_t seq, uint64_t at)
+{
+    struct meta meta;
+    struct store_view view;
+    if (!cache_find(cache, key, &meta, &view) || meta.flags & META_MARKER)
+        return;
+    uint32_t used = view.used;
+    buffer_reset(&cache->meta_bytes);
+    buffer_append_str(&cache->meta_bytes, view.meta);
+    char *bytes = cache->meta_bytes.p;
+    size_t n = cache->meta_bytes.n;
+    if (how == MARK_GONE ? !meta_mark_gone(bytes, n) : !meta_mark_stale(bytes, n, seq, at))
+        return;
+    cache_wrote(cache, store_put_meta(cache->options.store, key, buffer_str(&cache->meta_bytes)));
+    cache->withdrew = true;
+    cache->withdrew_hard |= how == MARK_GONE;
+    count(cache->marked, 1);
+    if (how == MARK_STALE && used + 1 >= cache_hour())
+        life_wish(cache->life, at, *key, used);
+}
+
+static void mark_tagged(struct cache *cache, uint64_t tag, enum mark how, uint64_t seq, uint64_t at)
+{
+    struct hash keys[PART], after;
+    const struct hash *from = NULL;
+    size_t n, all = 0;
+    while ((n = store_tagged(cache->options.store, tag, from, keys, PART)) > 0) {
+        all += n;
+        if (all > A_TAG) {
+            changes_everything(&cache->changes, at, how == MARK_GONE);
+            return;
+        }
+        for (size_t i = 0; i < n; i++)
+            mark(cache, &keys[i], how, seq, at);
+        after = keys[n - 1];
+        from = &after;
+    }
+}
+
+void cache_tag_changed(struct cache *cache, struct str tag, bool hard)
+{
+    uint64_t now = cache_clock(), hash = hash_tag(&cache->seed, tag);
+    if (tag_is_broad(tag)) {
+        changes_broad(&cache->changes, now, hash, hard);
+        cache->state_changed = true;
+        return;
+    }
+    uint64_t seq = changes_row(&cache->changes, hash, hard);
+    cache->state_changed = true;
+    if (cache->options.store)
+        mark_tagged(cache, hash, hard ? MARK_GONE : MARK_STALE, seq, now);
+    cache_act(cache);
+}
+
+void cache_everything_changed(struct cache *cache, bool hard)
+{
+    changes_everything(&cache->changes, cache_clock(), hard);
+    cache->state_changed = true;
+}
+
+/* The page, and when it varies all of its variants, also those that are on their way. */
+void cache_purge_key(struct cache *cache, struct hash key, bool hard)
+{
+    enum mark how = hard ? MARK_GONE : MARK_STALE;
+    uint64_t now = cache_clock();
+    changes_key(&cache->changes, key, hard);
+    uint64_t seq = changes_row(&cache->changes, page_tag(key), hard);
+    cache->state_changed = true;
+    if (!cache->options.store)
+        return;
+    mark(cache, &key, how, seq, now);
+    mark_tagged(cache, page_tag(key), how, seq, now);
+}
+
+bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
+{
+    struct purge *purge = calloc(1, sizeof(*purge));
+    if (!purge)
+        return false;
+    purge->prefix.limit = KEY_BYTES;
+    buffer_append_str(&purge->prefix, prefix);
+    if (purge->prefix.failed) {
+        free(purge);
+        return false;
+    }
+    purge->hard = hard;
+    purge->at = cache_clock();
+    purge->seq = changes_prefix(&cache->changes, hard);
+    cache->state_changed = true;
+    STAILQ_INSERT_TAIL(&cache->purges, purge, link);
+    return true;
+}
+
+static void purge_free(struct cache *cache)
+{
+    struct purge *purge = STAILQ_FIRST(&cache->purges);
+    STAILQ_REMOVE_HEAD(&cache->purges, link);
+    buffer_release(&purge->prefix);
+    free(purge);
+}
+
+void cache_purges_free(struct cache *cache)
+{
+    while (STAILQ_FIRST(&cache->purges))
+        purge_free(cache);
+}
+
+/* Keys are in the order of their hashes, so a prefix has to look at all of them: a part in each tick. */
+void cache_purge_on(struct cache *cache)
+{
+    struct purge *purge = STAILQ_FIRST(&cache->purges);
+    struct hash keys[PART];
+    struct meta meta;
+    struct store_view view;
+    for (size_t done = 0; purge && done < A_TICK; done += PART) {
+        size_t n = cache->options.store
+                       ? store_keys(cache->options.store, purge->begun ? &purge->after : NULL, keys, PART)
+                       : 0;
+        if (n == 0) {
+            purge_free(cache);
+            break;
+        }
+        for (size_t i = 0; i < n; i++)
+            if (cache_find(cache, &keys[i], &meta, &view) && meta.dispatched < purge->seq &&
+                str_starts(meta.key, buffer_str(&purge->prefix)))
+                mark(cache, &keys[i], purge->hard ? MARK_GONE : MARK_STALE, purge->seq, purge->at);
+        purge->after = keys[n - 1];
+        purge->begun = true;
+    }
+    cache_act(cache);
+}

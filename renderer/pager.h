@@ -1,0 +1,29 @@
+/*
+ * The way from page to page of a list: pages by number up to 100, and behind them by key, after the last movie of the
+ * page before, so that a page far back reads no more than the first.
+ */
+#ifndef FILMYFLY_PAGER_H
+#define FILMYFLY_PAGER_H
+
+#include "router.h"
+
+#define MOVIES_A_PAGE 36   /* as the statements of lists have it */
+#define SEARCH_A_PAGE 24   /* as queries/search.sql has it */
+#define COUNTED       1000 /* what is counted exactly; beyond it a count is COUNTED + 1 and means "1,000+" */
+
+struct pager_list {
+    const struct value *movies; /* the rows of this page, each with its id */
+    int64_t total;              /* rows in all */
+    uint32_t a_page;
+    bool counted_up_to; /* total is at most COUNTED + 1 */
+    bool ends_there;    /* there are no pages behind what is counted */
+};
+
+/*
+ * Adds to the root total_text, later_page (the number, from the second on), pager (unless there is one page only):
+ * {page, pages, previous, next, items[]{number, url, current} or {gap}}, and next_url where the next page has no
+ * number. False when the page lies beyond the last.
+ */
+bool pager_set(struct arena *arena, const struct route_match *match, const struct pager_list *list, struct value *root);
+
+#endif

@@ -1,0 +1,21 @@
+#include "poster_page.h"
+
+#include "poster.h"
+
+static struct str text_of(const struct value *row, struct str name)
+{
+    const struct value *value = value_get(row, name);
+    return value && value->type == VALUE_STR ? value->as.str : STR_NONE;
+}
+
+bool write_poster(struct arena *arena, const struct route_match *match, const struct value *root, struct buffer *out)
+{
+    (void)arena;
+    (void)match;
+    const struct value *movie = value_get(root, STR("movie"));
+    const struct value *year = value_get(movie, STR("year"));
+    int known =
+        year && year->type == VALUE_INT && year->as.integer > 0 && year->as.integer < 10000 ? (int)year->as.integer : 0;
+    poster_write(out, text_of(movie, STR("title")), known, text_of(movie, STR("category")));
+    return !out->failed;
+}
