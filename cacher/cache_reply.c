@@ -106,6 +106,7 @@ static void judge(struct cache *cache, struct reply *reply, struct life_reply *l
     struct request_facts facts;
     struct arrival arrival = {fetch->asked_at, cache_clock(), time(NULL)};
     struct store_policy policy = {.heuristics = false};
+    uint32_t taken = epochs_taken(&cache->changes.epochs);
 
     if (answer->type != MESSAGE_RESPONSE) {
         life->kind = kind_of_failure(answer);
@@ -128,7 +129,8 @@ static void judge(struct cache *cache, struct reply *reply, struct life_reply *l
     if (kind == STORE_SHARE || kind == STORE_KEEP) {
         if (!find_encoding(answer, &reply->encoding) || !find_tags(cache, reply, &life->broad))
             kind = reply->judgement.kind = STORE_NOT;
-        cache->state_changed |= life->broad != 0; /* a tag may have got its slot just now */
+        cache->state_changed |=
+            epochs_taken(&cache->changes.epochs) != taken; /* a broad tag has got its slot just now */
     }
     if (life->not_modified && !keep_tags(cache, reply, &life->broad)) {
         life->not_modified = false;

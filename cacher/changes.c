@@ -34,6 +34,14 @@ static void mark(struct epoch *epoch, uint64_t seq, uint64_t now, bool hard)
     epoch->mark[0].at = now;
 }
 
+uint32_t epochs_taken(const struct epochs *epochs)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < EPOCHS; i++)
+        n += epochs->slot[i].name != 0;
+    return n;
+}
+
 bool epochs_changed(const struct epochs *epochs, uint32_t slots, uint64_t dispatched, uint64_t *at, bool *hard)
 {
     bool changed = false;

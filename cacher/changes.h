@@ -54,6 +54,9 @@ uint32_t epochs_slot(struct epochs *epochs, uint64_t tag);
  */
 bool epochs_changed(const struct epochs *epochs, uint32_t slots, uint64_t dispatched, uint64_t *at, bool *hard);
 
+/* How many slots are taken. */
+uint32_t epochs_taken(const struct epochs *epochs);
+
 /* The record. Reading refuses another size or version. */
 void epochs_write(const struct epochs *epochs, struct buffer *out);
 bool epochs_read(struct epochs *epochs, const void *bytes, size_t n);
