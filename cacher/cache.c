@@ -298,7 +298,6 @@ static void ask(struct cache *cache, const struct life_action *action)
         action->validate && cache_find(cache, &action->key, &meta, &view) && validate_ask(&meta, &canonical->headers);
     struct fetch *fetch = fetch_new(cache, action, canonical);
     fetch->base = key_hash(&cache->key, &cache->seed);
-    fetch->has_key = true;
     fetch->validate = validate;
     fetch->wanted = visitor != NULL;
     count(visitor ? cache->misses : cache->refreshes, 1);

@@ -42,7 +42,7 @@ struct fetch {
     struct buffer asked;   /* the request as it was sent, packed */
     uint64_t asked_at;     /* ms of the cache's clock */
     bool own;              /* one visitor's request as it is */
-    bool has_key, validate;
+    bool validate;
     bool wanted; /* a reader waits for it; otherwise it is a refresh */
 };
 
