@@ -3,13 +3,22 @@
 
 #include "cache_inside.h"
 #include "clock.h"
+#include "fault.h"
 #include "http_validate.h"
 
-#define LOOK_AFTER 2000 /* ms between two looks after the store */
+#define LOOK_AFTER       2000 /* ms between two looks after the store */
+#define UNRECORDED_GRACE 1000 /* ms that a change may be missing in the store before nobody may read it */
 
 uint32_t cache_hour(void)
 {
     return (uint32_t)(time(NULL) / 3600);
+}
+
+void cache_changed(struct cache *cache)
+{
+    cache->state_changed = true;
+    if (!cache->unrecorded)
+        cache->unrecorded = cache_clock();
 }
 
 bool cache_wrote(struct cache *cache, bool done)
@@ -307,7 +316,9 @@ static void ask(struct cache *cache, const struct life_action *action)
 static void ask_own(struct cache *cache, const struct life_action *action)
 {
     struct visitor *visitor = action->user;
+    char session[SESSION_LINE];
     message_unpack(visitor->request.p, visitor->request.n, &cache->request);
+    own_ask(&cache->request, session);
     struct fetch *fetch = fetch_new(cache, action, &cache->request);
     fetch->own = true;
     count(cache->passes, 1);
@@ -409,6 +420,8 @@ void cache_tick(struct cache *cache)
     cache_act(cache);
     cache_purge_on(cache);
     cache_squeeze_take(cache);
+    if (cache->options.store && cache->unrecorded && now - cache->unrecorded >= UNRECORDED_GRACE)
+        store_hide(cache->options.store);
     if (cache->options.store && now - cache->looked_after >= LOOK_AFTER) {
         cache->looked_after = now;
         store_look_after(cache->options.store);
@@ -422,8 +435,12 @@ void cache_turn_ends(struct cache *cache)
     struct store *store = cache->options.store;
     if (cache->squeeze)
         squeeze_rest(cache->squeeze, !LIST_EMPTY(&cache->fetches));
+    cache_render_ahead(cache);
     if (!store)
         return;
+    bool told = cache->unrecorded;
+    if (told)
+        fault("cacher-changes-marked", STR(""));
     if (cache->state_changed) {
         struct cache_state state = {cache->seed, cache->changes.epochs};
         buffer_reset(&cache->record);
@@ -431,10 +448,15 @@ void cache_turn_ends(struct cache *cache)
         cache->state_changed = !store_put_state(store, CACHE_STATE, buffer_str(&cache->record));
     }
     cache_wrote(cache, store_commit(store, cache_hour()));
-    if (cache->undone && cache->withdrew) {
-        /* Pages that were marked are not marked now, and nobody knows which. */
+    if (told)
+        fault("cacher-changes-kept", STR(""));
+    if (cache->undone && cache->withdrew) /* pages that were marked are not marked now, and nobody knows which */
         changes_everything(&cache->changes, cache_clock(), cache->withdrew_hard);
-        cache->state_changed = true;
+    if (cache->undone && (cache->withdrew || cache->unrecorded)) {
+        cache_changed(cache);
+    } else if (cache->unrecorded && !cache->state_changed) {
+        cache->unrecorded = 0;
+        store_show(store);
     }
     cache->undone = cache->withdrew = cache->withdrew_hard = false;
     struct store_stats stats = store_stats(store);

@@ -10,12 +10,15 @@ typedef unsigned handler(struct cache *cache, struct str body, bool hard);
 static unsigned on_used(struct cache *cache, struct str body, bool hard)
 {
     struct store_view view;
+    struct meta meta;
     struct hash key;
     (void)hard;
     for (uint32_t at = 0; at + sizeof(key) <= body.n && cache->options.store; at += sizeof(key)) {
         memcpy(&key, body.p + at, sizeof(key));
         if (!store_find(cache->options.store, &key, &view))
             continue;
+        if (meta_read(view.meta.p, view.meta.n, &meta))
+            cache_note_list(cache, key, meta.broad);
         cache_wrote(cache, store_use(cache->options.store, &key, cache_hour()));
         cache_squeeze_offer(cache, &key);
     }

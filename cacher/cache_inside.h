@@ -20,6 +20,7 @@
 #include "squeeze.h"
 
 #define META_SCRATCH 65535
+#define LISTS        256 /* pages with broad tags that are remembered, to be rendered ahead */
 
 /* Somebody who waits for an answer. */
 struct visitor {
@@ -76,7 +77,12 @@ struct cache {
     struct life *life;
     struct changes changes;
     struct hash seed;
-    bool state_changed; /* the seed or the epochs are not what the store has */
+    bool state_changed;  /* the seed or the epochs are not what the store has */
+    uint64_t unrecorded; /* since when the store does not know of a change, ms; 0: it knows of all */
+    /* Pages with broad tags that were stored or read lately, a newer in the oldest's place: no index leads from a broad
+     * tag to its pages. And the slots that changed since these were last looked through; UINT32_MAX: everything. */
+    struct hash lists[LISTS];
+    uint32_t next_list, lists_changed;
     /* Of this turn: something was taken out of use (marked, removed), perhaps for good; a write failed, and with it all
      * before it. */
     bool withdrew, withdrew_hard, undone;
@@ -110,6 +116,8 @@ static inline uint64_t page_tag(struct hash page)
 /* cache.c */
 
 uint32_t cache_hour(void);
+/* A change was told: the store must know of it. */
+void cache_changed(struct cache *cache);
 /* To be told of every write to the store whether it was done; returns that. */
 bool cache_wrote(struct cache *cache, bool done);
 /* The record of a key; its texts are good until the store is written to. */
@@ -135,6 +143,10 @@ void fetch_free(struct fetch **fetch);
 
 void cache_purge_key(struct cache *cache, struct hash key, bool hard);
 bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard);
+/* A page with these broad slots was stored or read. */
+void cache_note_list(struct cache *cache, struct hash key, uint32_t broad);
+/* Renders ahead what changed in this turn and was read lately. */
+void cache_render_ahead(struct cache *cache);
 /* Goes on marking; every tick. */
 void cache_purge_on(struct cache *cache);
 void cache_purges_free(struct cache *cache);

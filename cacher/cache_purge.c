@@ -8,6 +8,11 @@
 
 enum mark { MARK_STALE, MARK_GONE };
 
+static bool was_read_lately(uint32_t used)
+{
+    return used + 1 >= cache_hour();
+}
+
 /* Marks one record, and wishes it to be rendered again if it was read lately. */
 static void mark(struct cache *cache, const struct hash *key, enum mark how, uint64_t seq, uint64_t at)
 {
@@ -26,8 +31,8 @@ static void mark(struct cache *cache, const struct hash *key, enum mark how, uin
     cache->withdrew = true;
     cache->withdrew_hard |= how == MARK_GONE;
     count(cache->marked, 1);
-    if (how == MARK_STALE && used + 1 >= cache_hour())
-        life_wish(cache->life, at, *key, used);
+    if (how == MARK_STALE && was_read_lately(used))
+        life_wish(cache->life, *key, used);
 }
 
 static void mark_tagged(struct cache *cache, uint64_t tag, enum mark how, uint64_t seq, uint64_t at)
@@ -35,10 +40,13 @@ static void mark_tagged(struct cache *cache, uint64_t tag, enum mark how, uint64
     struct hash keys[PART], after;
     const struct hash *from = NULL;
     size_t n, all = 0;
+    if (!cache_wrote(cache, store_index(cache->options.store)))
+        cache->withdrew = cache->withdrew_hard = true; /* nobody knows which pages to mark */
     while ((n = store_tagged(cache->options.store, tag, from, keys, PART)) > 0) {
         all += n;
         if (all > A_TAG) {
             changes_everything(&cache->changes, at, how == MARK_GONE);
+            cache->lists_changed = UINT32_MAX;
             return;
         }
         for (size_t i = 0; i < n; i++)
@@ -53,20 +61,47 @@ void cache_tag_changed(struct cache *cache, struct str tag, bool hard)
     uint64_t now = cache_clock(), hash = hash_tag(&cache->seed, tag);
     if (tag_is_broad(tag)) {
         changes_broad(&cache->changes, now, hash, hard);
-        cache->state_changed = true;
+        cache->lists_changed |= 1u << epochs_slot(&cache->changes.epochs, hash);
+        cache_changed(cache);
         return;
     }
     uint64_t seq = changes_row(&cache->changes, hash, hard);
-    cache->state_changed = true;
+    cache_changed(cache);
     if (cache->options.store)
         mark_tagged(cache, hash, hard ? MARK_GONE : MARK_STALE, seq, now);
-    cache_act(cache);
 }
 
 void cache_everything_changed(struct cache *cache, bool hard)
 {
     changes_everything(&cache->changes, cache_clock(), hard);
-    cache->state_changed = true;
+    cache->lists_changed = UINT32_MAX;
+    cache_changed(cache);
+}
+
+void cache_note_list(struct cache *cache, struct hash key, uint32_t broad)
+{
+    if (!broad)
+        return;
+    for (size_t i = 0; i < LISTS; i++)
+        if (hash_eq(cache->lists[i], key))
+            return;
+    cache->lists[cache->next_list++ % LISTS] = key;
+}
+
+void cache_render_ahead(struct cache *cache)
+{
+    struct meta meta;
+    struct store_view view;
+    if (cache->lists_changed)
+        for (size_t i = 0; i < LISTS; i++)
+            if (cache_find(cache, &cache->lists[i], &meta, &view) && was_read_lately(view.used) &&
+                (meta.broad & cache->lists_changed || cache->lists_changed == UINT32_MAX))
+                life_wish(cache->life, cache->lists[i], view.used);
+    cache->lists_changed = 0;
+    if (life_wishing(cache->life) == 0)
+        return;
+    life_ahead(cache->life, cache_clock());
+    cache_act(cache);
 }
 
 /* The page, and when it varies all of its variants, also those that are on their way. */
@@ -76,7 +111,7 @@ void cache_purge_key(struct cache *cache, struct hash key, bool hard)
     uint64_t now = cache_clock();
     changes_key(&cache->changes, key, hard);
     uint64_t seq = changes_row(&cache->changes, page_tag(key), hard);
-    cache->state_changed = true;
+    cache_changed(cache);
     if (!cache->options.store)
         return;
     mark(cache, &key, how, seq, now);
@@ -97,7 +132,7 @@ bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
     purge->hard = hard;
     purge->at = cache_clock();
     purge->seq = changes_prefix(&cache->changes, hard);
-    cache->state_changed = true;
+    cache_changed(cache);
     STAILQ_INSERT_TAIL(&cache->purges, purge, link);
     return true;
 }

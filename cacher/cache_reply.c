@@ -3,7 +3,8 @@
 #include "cache_inside.h"
 
 #include "clock.h"
-#include "http_cache_status.h"
+#include "fault.h"
+#include "http_answer.h"
 #include "http_condition.h"
 #include "http_invalidate.h"
 #include "http_list.h"
@@ -213,7 +214,7 @@ static bool put_marker(struct cache *cache, const struct reply *reply)
     struct meta meta = reply->meta;
     meta.flags = META_MARKER;
     meta.key = key_text(&cache->key);
-    meta.headers = meta.variants = STR("");
+    meta.headers = STR("");
     meta.vary = buffer_str(&cache->vary_pairs);
     struct store_entry entry = {.key = reply->fetch->base};
     if (!write_meta(cache, &meta))
@@ -250,7 +251,7 @@ static bool put_page(struct cache *cache, struct reply *reply, const struct life
         pairs_add(&cache->headers, STR("vary"), STR("accept-encoding"));
     meta->key = key_text(&cache->key);
     meta->headers = buffer_str(&cache->headers);
-    meta->vary = meta->variants = STR("");
+    meta->vary = STR("");
     meta->dispatched = action->dispatched;
     meta->stale_seq = action->stale_seq;
     meta->stale_at = action->stale_at;
@@ -302,8 +303,11 @@ void cache_store_reply(struct cache *cache, const struct life_action *action)
             return;
     }
     reply->stored = put_page(cache, reply, action, key);
-    if (reply->stored)
-        count(cache->stored, 1);
+    if (!reply->stored)
+        return;
+    count(cache->stored, 1);
+    cache_note_list(cache, key, reply->broad);
+    fault("cacher-page-stored", cache->asked.target);
 }
 
 /* ---- giving ---- */
@@ -326,17 +330,19 @@ static bool has_it(const struct message *request, struct str etag)
     return false;
 }
 
+static void add_line(void *user, struct str name, struct str value)
+{
+    headers_add(user, name, value);
+}
+
 void cache_give_stored(struct cache *cache, struct visitor *visitor, const struct life_action *action)
 {
     struct message *answer = &cache->answer;
     struct meta meta;
     struct store_view view;
-    char status[CACHE_STATUS_SIZE], age[24];
-    static const struct str codings[] = {
-        [STORE_IDENTITY] = {NULL, 0}, [STORE_GZIP] = {"gzip", 4}, [STORE_BROTLI] = {"br", 2}};
+    struct answer_texts texts;
     static const enum store_encoding order[] = {STORE_GZIP, STORE_IDENTITY, STORE_BROTLI};
     enum store_encoding encoding = STORE_GZIP;
-    struct header pair;
     struct str body = STR_NONE;
 
     bool found = cache_find(cache, &action->key, &meta, &view);
@@ -352,23 +358,17 @@ void cache_give_stored(struct cache *cache, struct visitor *visitor, const struc
         return;
     }
     message_unpack(visitor->request.p, visitor->request.n, &cache->request);
-    *answer = (struct message){.type = MESSAGE_RESPONSE, .status = meta.status};
-    for (struct str rest = meta.headers; pairs_next(&rest, &pair);)
-        if (!str_eq_nocase(pair.name, STR("content-encoding")))
-            headers_add(&answer->headers, pair.name, pair.value);
-    if (codings[encoding].p)
-        headers_add(&answer->headers, STR("content-encoding"), codings[encoding]);
-    uint64_t now = cache_clock();
-    struct standing standing = standing_of(&meta, now, &cache->changes.epochs);
-    int n = snprintf(age, sizeof(age), "%llu", (unsigned long long)(standing.age / 1000));
-    headers_add(&answer->headers, STR("age"), (struct str){age, (uint32_t)n});
-    struct cache_note note = {
-        .word = action->word, .why = action->why, .has_ttl = true, .ttl = cache_ttl(&meta, &standing)};
-    add_note(answer, &note, status);
-    if (meta.status == 200 && has_it(&cache->request, pairs_get(meta.headers, STR("etag"))))
-        answer->status = 304;
+    bool has = meta.status == 200 && has_it(&cache->request, pairs_get(meta.headers, STR("etag")));
+    struct notes notes = {.word = action->word,
+                          .why = action->why,
+                          .form = has ? FORM_NOT_MODIFIED : FORM_WHOLE,
+                          .standing = standing_of(&meta, cache_clock(), &cache->changes.epochs)};
+    *answer = (struct message){.type = MESSAGE_RESPONSE, .status = has ? 304 : meta.status};
+    buffer_reset(&cache->headers);
+    buffer_append_str(&cache->headers, meta.headers);
+    answer_lines(&meta, cache->headers.p, &notes, has ? STORE_IDENTITY : encoding, &texts, add_line, &answer->headers);
     zmq_msg_t copy;
-    if (zmq_msg_init_size(&copy, answer->status == 304 ? 0 : body.n) != 0)
+    if (cache->headers.failed || zmq_msg_init_size(&copy, has ? 0 : body.n) != 0)
         abort();
     if (zmq_msg_size(&copy) > 0)
         memcpy(zmq_msg_data(&copy), body.p, body.n);

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "cache.h"
+#include "counters.h"
 #include "follow.h"
 #include "log.h"
+#include "release.h"
 #include "stage.h"
 #include "stage_loop.h"
 
@@ -72,11 +74,13 @@ static bool set_up(struct cacher *cacher, const struct settings *settings, char 
         cacher->store = store_open(settings->cache_dir, settings->cache_size, error, error_size);
         if (!cacher->store)
             return false;
+        gauge(counter("store.limit", COUNTER_GAUGE), settings->cache_size);
     }
     struct cache_options options = {settings, cacher->serve, cacher->renderers, cacher->store};
     cacher->cache = cache_new(&options, error, error_size);
     if (!cacher->cache)
         return false;
+    release_compare(cacher->cache, settings);
     cacher->follow = follow_new(settings, cacher->cache, error, error_size);
     if (!cacher->follow)
         return false;

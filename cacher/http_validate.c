@@ -1,5 +1,7 @@
 #include "http_validate.h"
 
+#include <stdio.h>
+
 #include "http_condition.h"
 #include "http_list.h"
 
@@ -99,4 +101,20 @@ void canonical_ask(const struct message *request, struct str target, struct mess
             !header_is_hop_by_hop(&request->headers, line->name))
             headers_add(&out->headers, line->name, line->value);
     }
+}
+
+void own_ask(struct message *request, char line[SESSION_LINE])
+{
+    struct headers *headers = &request->headers;
+    struct request_facts facts;
+    uint32_t n = 0;
+    facts_read(&facts, request, 0);
+    for (uint32_t i = 0; i < headers->n; i++)
+        if (!str_eq_nocase(headers->item[i].name, STR("cookie")))
+            headers->item[n++] = headers->item[i];
+    headers->n = n;
+    if (!facts.session.p)
+        return;
+    int bytes = snprintf(line, SESSION_LINE, SESSION_COOKIE "=" STR_FMT, STR_ARG(facts.session));
+    headers_add(headers, STR("cookie"), (struct str){line, (uint32_t)bytes});
 }

@@ -20,4 +20,10 @@ bool validate_update(const struct meta *stored, const struct headers *not_modifi
  */
 void canonical_ask(const struct message *request, struct str target, struct message *out);
 
+#define SESSION_LINE (sizeof(SESSION_COOKIE "=") + SESSION_COOKIE_BYTES)
+
+/* A visitor's own request, which goes as it is but for cookies: of these only the session's goes on. line: room for it,
+ * to live as long as the request. */
+void own_ask(struct message *request, char line[SESSION_LINE]);
+
 #endif

@@ -176,9 +176,13 @@ void life_refresh(struct life *life, uint64_t now, struct hash key)
         refresh(life, now, key, false);
 }
 
-void life_wish(struct life *life, uint64_t now, struct hash key, uint64_t heat)
+void life_wish(struct life *life, struct hash key, uint64_t heat)
 {
     memory_wish(life, key, heat);
+}
+
+void life_ahead(struct life *life, uint64_t now)
+{
     pump(life, now);
 }
 
@@ -203,13 +207,14 @@ static void fail(struct life *life, uint64_t now, struct fetch *fetch, bool answ
     }
 }
 
-/* The reply is for the asker only; each other one is asked for by itself. */
-static void give_to_one(struct life *life, uint64_t now, struct fetch *fetch, enum life_action_type type)
+/* The reply is for the asker only; each other one is asked for by itself. singly: those who come later, too. */
+static void give_to_one(struct life *life, uint64_t now, struct fetch *fetch, enum life_action_type type, bool singly)
 {
     struct hash key = fetch->key;
     uint32_t at = fetch_take_waiters(fetch), next;
     fetch_end(life, fetch);
-    memory_singly(life, now, key);
+    if (singly)
+        memory_singly(life, now, key);
     for (; at != NOBODY; at = next) {
         struct waiter *reader = &life->waiters[at];
         next = reader->next;
@@ -272,7 +277,8 @@ static void take_page(struct life *life, uint64_t now, struct fetch *fetch, cons
     action->stale_seq = since.soft;
     action->stale_at = since.soft ? fetch->asked : 0;
     if (reply->kind == REPLY_KEEP) {
-        give_to_one(life, now, fetch, type);
+        /* One after the other, each is validated; of those who come together nobody should wait for another. */
+        give_to_one(life, now, fetch, type, fetch->n > 1);
         return;
     }
     memory_shared(life, fetch->key);
@@ -305,7 +311,7 @@ static void take_reply(struct life *life, uint64_t now, struct fetch *fetch, con
     if (reply->kind == REPLY_ONE) {
         if (there)
             life_act(life, LIFE_FORGET, fetch->key);
-        give_to_one(life, now, fetch, LIFE_GIVE_REPLY);
+        give_to_one(life, now, fetch, LIFE_GIVE_REPLY, true);
         return;
     }
     take_page(life, now, fetch, reply);
@@ -322,7 +328,7 @@ static void take_own(struct life *life, uint64_t now, struct fetch *fetch, const
 {
     if (is_of_the_page(life, fetch) && reply->kind == REPLY_SHARE)
         memory_shared(life, fetch->key);
-    else if (is_of_the_page(life, fetch) && memory_is_singly(life, now, fetch->key))
+    else if (is_of_the_page(life, fetch) && reply->kind == REPLY_ONE && memory_is_singly(life, now, fetch->key))
         memory_singly(life, now, fetch->key);
     give_to_all_before(life, fetch, UINT64_MAX, LIFE_GIVE_REPLY);
     fetch_end(life, fetch);

@@ -83,8 +83,10 @@ struct life_request {
 void life_request(struct life *life, uint64_t now, const struct life_request *request);
 /* A gateway served the page stale and asks for a refresh. */
 void life_refresh(struct life *life, uint64_t now, struct hash key);
-/* The page changed and was read lately: render it ahead of its next reader. heat: the more, the sooner. */
-void life_wish(struct life *life, uint64_t now, struct hash key, uint64_t heat);
+/* The page changed and was read lately: render it ahead of its next reader. heat: the more, the sooner. It is begun by
+ * life_ahead, when all is told that changed together, or else with the next reply or tick. */
+void life_wish(struct life *life, struct hash key, uint64_t heat);
+void life_ahead(struct life *life, uint64_t now);
 
 enum reply_kind {
     REPLY_SHARE,    /* STORE_SHARE */

@@ -32,7 +32,7 @@ static void set(void *bytes, size_t at, uint64_t value, unsigned n)
 
 bool meta_write(const struct meta *meta, struct buffer *out)
 {
-    const struct str *lists[] = {&meta->key, &meta->headers, &meta->vary, &meta->variants};
+    const struct str *lists[] = {&meta->key, &meta->headers, &meta->vary};
     size_t start = out->n, n = META_FIXED;
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         n += lists[i]->n;
@@ -54,7 +54,6 @@ bool meta_write(const struct meta *meta, struct buffer *out)
     put(out, meta->plain, 4);
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         put(out, lists[i]->n, 4);
-    put(out, 0, 4);
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         buffer_append(out, lists[i]->p, lists[i]->n);
     return !out->failed && out->n == start + n;
@@ -62,7 +61,7 @@ bool meta_write(const struct meta *meta, struct buffer *out)
 
 bool meta_read(const void *bytes, size_t n, struct meta *meta)
 {
-    struct str *lists[] = {&meta->key, &meta->headers, &meta->vary, &meta->variants};
+    struct str *lists[] = {&meta->key, &meta->headers, &meta->vary};
     if (n < META_FIXED || n > META_BYTES || get(bytes, 0, 1) != META_VERSION)
         return false;
     meta->status = (uint32_t)get(bytes, 2, 2);
@@ -85,7 +84,7 @@ bool meta_read(const void *bytes, size_t n, struct meta *meta)
         *lists[i] = (struct str){(const char *)bytes + at, length};
         at += length;
     }
-    return at == n && meta->status <= 999 && meta->variants.n % META_VARIANT_BYTES == 0;
+    return at == n && meta->status <= 999;
 }
 
 static bool is_record(const void *bytes, size_t n)
@@ -148,16 +147,4 @@ struct str pairs_get(struct str pairs, struct str name)
         if (str_eq_nocase(pair.name, name))
             return pair.value;
     return STR_NONE;
-}
-
-struct hash meta_variant(const struct meta *meta, uint32_t i)
-{
-    size_t at = (size_t)i * META_VARIANT_BYTES;
-    return (struct hash){get(meta->variants.p, at, 8), get(meta->variants.p, at + 8, 8)};
-}
-
-void meta_put_variant(struct buffer *out, struct hash key)
-{
-    put(out, key.a, 8);
-    put(out, key.b, 8);
 }

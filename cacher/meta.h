@@ -3,8 +3,8 @@
  * disk: a version, fixed fields, lists. Reading copies nothing and believes no length: texts point into the record,
  * which may come from a damaged file.
  *
- * A page that varies has one record under the key itself, the *marker*, which only says what it varies on and which
- * variants there are, and one record for each variant under a key of its own (http_vary.h).
+ * A page that varies has one record under the key itself, the *marker*, which only says what it varies on, and one
+ * record for each variant under a key of its own (http_vary.h).
  */
 #ifndef FILMYFLY_META_H
 #define FILMYFLY_META_H
@@ -13,10 +13,9 @@
 #include "hash.h"
 #include "messages.h"
 
-#define META_VERSION  1
-#define META_BYTES    65535 /* of a record */
-#define META_VARIANTS 16    /* of a key; a newer takes the oldest's place */
-#define META_FIXED    88    /* bytes before the lists */
+#define META_VERSION 2
+#define META_BYTES   65535 /* of a record */
+#define META_FIXED   80    /* bytes before the lists */
 
 enum meta_flags {
     META_NO_CACHE = 1 << 0,        /* never used without validation (RFC 9111 section 5.2.2.4) */
@@ -42,10 +41,7 @@ struct meta {
     struct str key;              /* the whole text, against a hash that meets another */
     struct str headers;          /* pairs: the header lines of the response */
     struct str vary;             /* pairs: names, and the values of the request it answers; a marker's have no values */
-    struct str variants;         /* marker: keys of the variants, META_VARIANT_BYTES each, newest last */
 };
-
-#define META_VARIANT_BYTES 16
 
 /* Appends the record; false when it would be longer than META_BYTES, or memory is out: nothing that counts is in `out`
  * then. */
@@ -65,8 +61,5 @@ void pairs_add(struct buffer *out, struct str name, struct str value);
 bool pairs_next(struct str *rest, struct header *pair);
 /* The first value of that name (case ignored), or STR_NONE. */
 struct str pairs_get(struct str pairs, struct str name);
-
-struct hash meta_variant(const struct meta *meta, uint32_t i); /* i < variants.n / META_VARIANT_BYTES */
-void meta_put_variant(struct buffer *out, struct hash key);
 
 #endif

@@ -217,6 +217,20 @@ bool store_commit(struct store *store, uint32_t hour)
     return true;
 }
 
+void store_hide(struct store *store)
+{
+    if (store->hidden || !(store->hidden = store_move_marker(store->folder, true)))
+        return;
+    log_warning("what changed cannot be recorded in the store %s, so nobody reads it meanwhile", store->folder);
+}
+
+void store_show(struct store *store)
+{
+    if (!store->hidden || (store->hidden = !store_move_marker(store->folder, false)))
+        return;
+    log_info("the store %s can be read again", store->folder);
+}
+
 struct store_stats store_stats(const struct store *store)
 {
     return store->stats;
@@ -312,6 +326,7 @@ static bool open_folder(struct store *store, char *error, size_t error_size)
         rc = errno;
     if (rc)
         snprintf(error, error_size, "the store %s cannot be made: %s", store->folder, mdb_strerror(rc));
+    store->hidden = false;
     return !rc;
 }
 
@@ -381,6 +396,7 @@ struct store *store_open(const char *directory, uint64_t limit, char *error, siz
         free(store);
         return NULL;
     }
+    store_remove_others(directory);
     return store;
 }
 

@@ -49,6 +49,7 @@ struct store_view {
 struct store_stats {
     uint64_t entries, bytes;  /* bytes: what the entries take on the disk, in whole pages where LMDB uses such */
     uint64_t puts, evictions; /* since the store was made */
+    uint64_t indexed;         /* of the puts, those whose tags are in the index */
 };
 
 struct store;
@@ -81,9 +82,11 @@ bool store_find(struct store *store, const struct hash *key, struct store_view *
 struct str store_body(struct store *store, const struct hash *key, enum store_encoding encoding);
 uint64_t store_tag(const struct store_view *view, uint32_t i);
 
+/* Brings the index of tags up to date: it lags behind by some puts. */
+bool store_index(struct store *store);
 /*
- * Up to `most` keys that carry the tag and lie behind `after` (NULL: from the first on), in order; returns how many.
- * Between two calls the store may change.
+ * After store_index: up to `most` keys that carry the tag and lie behind `after` (NULL: from the first on), in order;
+ * returns how many. Between two calls the store may change.
  */
 size_t store_tagged(struct store *store, uint64_t tag, const struct hash *after, struct hash *keys, size_t most);
 /* The same of all keys. */
@@ -101,6 +104,11 @@ bool store_commit(struct store *store, uint32_t hour);
 
 /* Every few seconds: readers that died give their pages back; a folder that was removed or replaced is made anew. */
 void store_look_after(struct store *store);
+
+/* Readers find no store within a second or two, until it is shown again: what they would find is wrong, and cannot be
+ * put right now. Nothing happens when it is so already. */
+void store_hide(struct store *store);
+void store_show(struct store *store);
 
 struct store_stats store_stats(const struct store *store);
 /* Why nothing can be stored now, or NULL. */

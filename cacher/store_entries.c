@@ -1,6 +1,10 @@
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store_writer.h"
+
+#define RECENT_MOST 128 /* puts whose tags wait to be indexed together: some thousand leaves' worth of work, 2 ms */
 
 /* Bytes on the disk of a value of n bytes: what is larger than a fraction of a page takes whole pages of its own; pages
  * of small ones are two thirds full. */
@@ -82,6 +86,14 @@ struct str store_body(struct store *store, const struct hash *key, enum store_en
     return (struct str){value.mv_size ? value.mv_data : "", (uint32_t)value.mv_size};
 }
 
+static struct put_key put_key(uint64_t number)
+{
+    struct put_key k;
+    for (int i = 0; i < 8; i++)
+        k.number[i] = (unsigned char)(number >> (56 - 8 * i));
+    return k;
+}
+
 static struct use_key use_key(const struct hash *key, uint32_t hour)
 {
     struct use_key k = {
@@ -133,8 +145,12 @@ bool store_remove_entry(struct store *store, const struct hash *key, bool *was_t
     if (!*was_there)
         return true;
     MDB_val k = key_val(key);
+    bool recent = head.put > store->stats.indexed;
+    struct put_key put = put_key(head.put);
+    if (recent && !del(store, RECENT, val(&put, sizeof(put)), NULL))
+        return false;
     memcpy(tags, view.tags, head.tags * sizeof(*tags));
-    for (uint32_t i = 0; i < head.tags; i++)
+    for (uint32_t i = 0; i < head.tags && !recent; i++)
         if (!del(store, TAGS, val(&tags[i], sizeof(tags[i])), &k))
             return false;
     for (int i = 0; i < STORE_ENCODINGS; i++) {
@@ -183,18 +199,99 @@ bool store_put(struct store *store, const struct store_entry *entry, uint32_t ho
         if (!put_one_body(store, &entry->key, (enum store_encoding)i, entry->body[i]))
             return false;
     }
-    for (uint32_t i = 0; i < head.tags; i++)
-        if (!store_put_value(store, TAGS, val(&tags[i], sizeof(tags[i])), key_val(&entry->key)))
-            return false;
-    if (!put_use(store, &entry->key, hour) || !put_record(store, &entry->key, head, tags, entry->meta))
+    head.put = store->stats.puts + 1;
+    struct put_key put = put_key(head.put);
+    if (!store_put_value(store, RECENT, val(&put, sizeof(put)), key_val(&entry->key)) ||
+        !put_use(store, &entry->key, hour) || !put_record(store, &entry->key, head, tags, entry->meta))
         return false;
     store->stats.entries++;
     store->stats.bytes += cost_of(&head);
     store->stats.puts++;
     store->changed = true;
     store->puts++;
+    return store->stats.puts - store->stats.indexed < RECENT_MOST || store_index(store);
+}
+
+/* ---- the index of tags ---- */
+
+struct pair {
+    uint64_t tag;
+    struct hash key;
+};
+
+struct pairs {
+    struct pair *p;
+    size_t n, room;
+};
+
+/* As LMDB orders them: bytes. */
+static int compare(const void *a_, const void *b_)
+{
+    const struct pair *a = a_, *b = b_;
+    int order = memcmp(&a->tag, &b->tag, sizeof(a->tag));
+    return order ? order : memcmp(&a->key, &b->key, sizeof(a->key));
+}
+
+static bool add_pairs(struct pairs *pairs, const struct hash *key, const struct store_view *view)
+{
+    if (pairs->n + view->n_tags > pairs->room) {
+        size_t room = pairs->room * 2 + STORE_TAGS_MAX;
+        struct pair *more = realloc(pairs->p, room * sizeof(*more));
+        if (!more)
+            return false;
+        pairs->p = more;
+        pairs->room = room;
+    }
+    for (uint32_t i = 0; i < view->n_tags; i++)
+        pairs->p[pairs->n++] = (struct pair){store_tag(view, i), *key};
     return true;
 }
+
+/* The tags of every recent entry. 0, or LMDB's code or errno. */
+static int gather_pairs(struct store *store, struct pairs *pairs)
+{
+    MDB_cursor *cursor;
+    MDB_val number, value;
+    struct store_view view;
+    struct hash key;
+    int rc = mdb_cursor_open(store->write, store->db[RECENT], &cursor);
+    if (rc)
+        return rc;
+    while ((rc = mdb_cursor_get(cursor, &number, &value, MDB_NEXT)) == 0) {
+        memcpy(&key, value.mv_data, sizeof(key));
+        rc = !store_find(store, &key, &view) ? MDB_CORRUPTED : !add_pairs(pairs, &key, &view) ? ENOMEM : 0;
+        if (rc)
+            break;
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+bool store_index(struct store *store)
+{
+    struct pairs pairs = {0};
+    if (store->stats.indexed == store->stats.puts)
+        return true;
+    if (!store_begin(store))
+        return false;
+    int rc = gather_pairs(store, &pairs);
+    if (pairs.n > 0)
+        qsort(pairs.p, pairs.n, sizeof(*pairs.p), compare);
+    for (size_t i = 0; i < pairs.n && rc == 0; i++) {
+        MDB_val tag = val(&pairs.p[i].tag, sizeof(pairs.p[i].tag)), key = key_val(&pairs.p[i].key);
+        rc = mdb_put(store->write, store->db[TAGS], &tag, &key, 0);
+    }
+    free(pairs.p);
+    if (rc == 0)
+        rc = mdb_drop(store->write, store->db[RECENT], 0);
+    if (rc)
+        return store_fail(store, "tags cannot be indexed", rc);
+    store->stats.indexed = store->stats.puts;
+    store->changed = true;
+    return true;
+}
+
+/* ---- changing what is there ---- */
 
 /* Changes an entry's record in place: the account of bytes follows. */
 static bool change(struct store *store, const struct hash *key, struct entry_head before, struct entry_head after,
@@ -261,6 +358,7 @@ bool store_clear(struct store *store)
             return store_fail(store, "it cannot be emptied", rc);
     }
     store->stats.entries = store->stats.bytes = 0;
+    store->stats.indexed = store->stats.puts;
     store->changed = true;
     return true;
 }

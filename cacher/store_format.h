@@ -7,7 +7,9 @@
  * - entries: 16-byte key → struct entry_head, then tags (8 bytes each), then the metadata. Some hundred bytes, so that
  *   marking and touching never move a body.
  * - bodies: 16-byte key and one byte of enum store_encoding → the body.
- * - tags: a tag (8 bytes) → the 16-byte keys that carry it, sorted.
+ * - tags: a tag (8 bytes) → the 16-byte keys that carry it, sorted. Of the latest entries it does not know yet:
+ * - recent: the number of a put, big-endian → the 16-byte key, for those whose tags are not in `tags`. A page has some
+ *   twenty tags, each on another leaf; many pages' tags in order write each leaf once.
  * - uses: hour of the last use, big-endian, and the 16-byte key → nothing. Its first entries are the least used.
  * - state: a name → bytes; STATE_STATS is the writer's own.
  *
@@ -16,7 +18,9 @@
  *
  * The marker is a file beside data.mdb. It says in which life of the machine (boot id) the writer has found the store
  * whole; readers open no store without one of this life. Transactions are not synchronized to the disk, so after a
- * power loss the store may be anything: then its marker is of another life, and the writer starts empty.
+ * power loss the store may be anything: then its marker is of another life, and the writer starts empty. While the
+ * writer cannot record what has changed, the marker lies aside under another name: then nobody reads, and a writer that
+ * dies meanwhile is followed by one that starts empty.
  */
 #ifndef FILMYFLY_STORE_FORMAT_H
 #define FILMYFLY_STORE_FORMAT_H
@@ -25,17 +29,18 @@
 
 #include "store.h"
 
-#define STORE_FOLDER  "store.v1"
-#define STORE_MARKER  "filmyfly-store 1"
+#define STORE_FOLDER  "store.v2"
+#define STORE_MARKER  "filmyfly-store 2"
 #define STORE_READERS 126 /* LMDB's own default: transactions of all gateways' loops */
 
-enum store_database { ENTRIES, BODIES, TAGS, USES, STATE, STORE_DATABASES };
+enum store_database { ENTRIES, BODIES, TAGS, RECENT, USES, STATE, STORE_DATABASES };
 #define STORE_DATABASE_NAMES                                                                                           \
     {                                                                                                                  \
-        "entries", "bodies", "tags", "uses", "state"                                                                   \
+        "entries", "bodies", "tags", "recent", "uses", "state"                                                         \
     }
 
 struct entry_head {
+    uint64_t put;  /* its number; beyond store_stats.indexed its tags are not in `tags`, and it is in `recent` */
     uint32_t used; /* hour of the last use, since 1970 */
     uint32_t body_bytes[STORE_ENCODINGS];
     uint32_t meta_bytes;
@@ -46,6 +51,10 @@ struct entry_head {
 struct body_key {
     unsigned char of[STORE_KEY_BYTES];
     unsigned char encoding;
+};
+
+struct put_key {
+    unsigned char number[8];
 };
 
 struct use_key {
@@ -61,7 +70,11 @@ enum store_marker { MARKER_NONE, MARKER_OTHER_LIFE, MARKER_GOOD };
 enum store_marker store_read_marker(const char *folder);
 /* Writes the marker of this life. */
 bool store_write_marker(const char *folder);
+/* Puts it aside, and back: takes no room on the disk. True when it lies there now. */
+bool store_move_marker(const char *folder, bool aside);
 /* Removes the store's files, the marker first. */
 bool store_remove_files(const char *folder);
+/* Removes the stores of other formats from the cache directory; what cannot be removed stays. */
+void store_remove_others(const char *directory);
 
 #endif

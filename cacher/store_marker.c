@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -5,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "store_format.h"
 
 /* This life's; false when the system does not tell. */
@@ -50,9 +52,17 @@ bool store_write_marker(const char *folder)
     return written && rename(temporary, path) == 0;
 }
 
+bool store_move_marker(const char *folder, bool aside)
+{
+    char path[PATH_MAX + 16], other[PATH_MAX + 16];
+    snprintf(path, sizeof(path), "%s/marker", folder);
+    snprintf(other, sizeof(other), "%s/marker.aside", folder);
+    return rename(aside ? path : other, aside ? other : path) == 0;
+}
+
 bool store_remove_files(const char *folder)
 {
-    static const char *const names[] = {"marker", "data.mdb", "lock.mdb"};
+    static const char *const names[] = {"marker", "marker.aside", "data.mdb", "lock.mdb"};
     char path[PATH_MAX + 16];
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
@@ -60,4 +70,20 @@ bool store_remove_files(const char *folder)
             return false;
     }
     return true;
+}
+
+void store_remove_others(const char *directory)
+{
+    char path[PATH_MAX];
+    DIR *dir = opendir(directory);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        if (strncmp(entry->d_name, "store.v", 7) != 0 || strcmp(entry->d_name, STORE_FOLDER) == 0 ||
+            snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) >= (int)sizeof(path))
+            continue;
+        if (store_remove_files(path) && rmdir(path) == 0)
+            log_info("the store %s was of another format and is removed", path);
+    }
+    if (dir)
+        closedir(dir);
 }

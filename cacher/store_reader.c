@@ -27,6 +27,7 @@ struct store_source {
     char folder[PATH_MAX];
     pthread_mutex_t mutex;
     struct opened *opened;   /* the newest, or NULL */
+    bool hidden;             /* its marker is not there: its writer wants nobody to look */
     pthread_rwlock_t active; /* held to read while a transaction is active: the map grows only when none is */
     struct log_limit said;
 };
@@ -35,6 +36,7 @@ struct store_reader {
     struct store_source *source;
     struct opened *opened;
     MDB_txn *txn; /* kept between looks */
+    bool hidden;  /* as the source said when this reader last asked */
     uint64_t looked;
 };
 
@@ -120,11 +122,11 @@ static void look_for_store(struct store_source *source)
     struct stat st;
     snprintf(path, sizeof(path), "%s/data.mdb", source->folder);
     bool there = stat(path, &st) == 0;
+    source->hidden = store_read_marker(source->folder) != MARKER_GOOD;
     if (there && source->opened && source->opened->inode == st.st_ino)
         return;
-    there = there && store_read_marker(source->folder) == MARKER_GOOD;
     leave(&source->opened);
-    if (there)
+    if (there && !source->hidden)
         source->opened = open_store(source, st.st_ino);
 }
 
@@ -150,6 +152,7 @@ static void move_on(struct store_reader *reader, uint64_t now)
         if (reader->opened)
             reader->opened->users++;
     }
+    reader->hidden = source->hidden;
     pthread_mutex_unlock(&source->mutex);
 }
 
@@ -187,7 +190,7 @@ static void grow(struct store_reader *reader)
 bool store_reader_look(struct store_reader *reader, uint64_t now)
 {
     move_on(reader, now);
-    if (!reader->opened)
+    if (!reader->opened || reader->hidden)
         return false;
     for (int attempt = 0; attempt < 2; attempt++) {
         pthread_rwlock_rdlock(&reader->source->active);

@@ -1,8 +1,8 @@
 /*
  * The reading half of the store, for gateways: looks into the cacher's LMDB environment from another process, without a
- * word to the cacher. Whatever keeps it from reading (no store yet, no marker of this life of the machine, a file
- * system without locks) is a miss; it tries again every second. When the folder was replaced it moves over to the new
- * one.
+ * word to the cacher. Whatever keeps it from reading (no store yet, no marker of this life of the machine, or not just
+ * now (store_hide), a file system without locks) is a miss; it tries again every second. When the folder was replaced
+ * it moves over to the new one.
  *
  * A process has one store_source, which any number of threads share; each thread has a store_reader of its own.
  */

@@ -22,6 +22,7 @@ struct store {
     MDB_txn *read;  /* kept; renewed for reads without a write */
     bool reading;
     bool changed; /* stats differ from what is stored */
+    bool hidden;  /* the marker lies aside */
     unsigned puts;
     unsigned commits;
     struct store_stats stats, committed;

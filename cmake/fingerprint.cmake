@@ -1,5 +1,8 @@
 # Copies each file of SOURCE to OUTPUT under a name that changes with its content (site.css -> site.3f2a9c01.css), so that browsers may keep
-# it for ever, and writes manifest.txt: a line "site.css site.3f2a9c01.css" for each.
+# it for ever, and writes manifest.txt: a line "site.css site.3f2a9c01.css" for each. What is text is put beside it compressed as well as
+# GZIP and BROTLI, the programs, can: NAME.gz, NAME.br.
+cmake_minimum_required(VERSION 3.22)
+set(text .css .js .svg .ico .txt .xml .json .webmanifest)
 file(GLOB files RELATIVE ${SOURCE} ${SOURCE}/*)
 list(SORT files)
 file(REMOVE_RECURSE ${OUTPUT})
@@ -15,6 +18,10 @@ foreach(name ${files})
     get_filename_component(stem ${name} NAME_WLE)
     set(fingerprinted ${stem}.${hash}${extension})
     configure_file(${SOURCE}/${name} ${OUTPUT}/${fingerprinted} COPYONLY)
+    if(extension IN_LIST text)
+        execute_process(COMMAND ${GZIP} --best --no-name --keep ${OUTPUT}/${fingerprinted} COMMAND_ERROR_IS_FATAL ANY)
+        execute_process(COMMAND ${BROTLI} --best --keep ${OUTPUT}/${fingerprinted} COMMAND_ERROR_IS_FATAL ANY)
+    endif()
     string(APPEND manifest "${name} ${fingerprinted}\n")
 endforeach()
 file(WRITE ${OUTPUT}/manifest.txt "${manifest}")

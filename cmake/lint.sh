@@ -33,7 +33,7 @@ tidy() { # each file by itself, two at a time
 need clang-format clang-tidy cppcheck shellcheck pyflakes3
 mapfile -t files < <(find proto gateway cacher renderer dbproxy inspector tests -name '*.[ch]' | sort)
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '^[^/]*/[^/]*\.c$')
-mapfile -t scripts < <(printf '%s\n' run test .ci/run cmake/*.sh scripts/*.sh)
+mapfile -t scripts < <(printf '%s\n' run test .ci/run cmake/*.sh scripts/*.sh docker/*.sh deploy/systemd/supervise tests/integration/*/*.sh)
 mapfile -t python < <(find tests dbproxy -name '*.py' | sort)
 
 check clang-format clang-format --dry-run -Werror "${files[@]}"

@@ -9,10 +9,13 @@ foreach(pair views:renderer/views queries:dbproxy/queries migrations:dbproxy/mig
     file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${source} ${share}/${name} SYMBOLIC)
 endforeach()
 
+find_program(GZIP gzip REQUIRED)
+find_program(BROTLI brotli REQUIRED)
 file(GLOB static_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/gateway/static/*)
 add_custom_command(
     OUTPUT ${share}/static/manifest.txt
     COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR}/gateway/static -DOUTPUT=${share}/static
+            -DGZIP=${GZIP} -DBROTLI=${BROTLI}
             -P ${CMAKE_SOURCE_DIR}/cmake/fingerprint.cmake
     DEPENDS ${static_files} ${CMAKE_SOURCE_DIR}/cmake/fingerprint.cmake
     COMMENT "Fingerprinting the static files"

@@ -14,6 +14,7 @@
 #include "stage.h"
 #include "stage_loop.h"
 #include "statements.h"
+#include "vitals.h"
 
 #define MIGRATE_PAUSE  (500 * MILLISECOND)
 #define MIGRATE_REPORT (5 * SECOND) /* how often the log repeats that the start waits for the database */
@@ -92,6 +93,7 @@ static bool bring_up_to_date(const struct settings *settings, struct endpoints *
             break;
         if (clock_now() - said > MIGRATE_REPORT) {
             log_warning("the start waits for the database: %s; trying again", error);
+            vitals_status("waits for the database; the reason is in the log");
             said = clock_now();
         }
         nanosleep(&(struct timespec){.tv_nsec = MIGRATE_PAUSE}, NULL);
@@ -130,7 +132,7 @@ static void on_tick(void *user)
     struct dbproxy *d = user;
     pool_tick(d->pool);
     if (d->changes)
-        changes_tick(d->changes, stage_leaving);
+        changes_tick(d->changes, stage_leaving || stage_draining);
 }
 
 static bool set_up_changes(struct dbproxy *d, char *error, size_t error_size)

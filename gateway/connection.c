@@ -5,14 +5,19 @@
 #include "log.h"
 #include "meters.h"
 
-#define ACCEPT_BATCH 64 /* connections taken from a listener in one turn */
+#define ACCEPT_BATCH 64         /* connections taken from a listener in one turn */
+#define HELD_TIMES   4          /* a connection may hold so many times FILMYFLY_BODY_MAX */
+#define HELD_LOOP    (24 << 20) /* bytes that all of a loop may hold; beyond it those that hold much are cut */
+#define HELD_MUCH    (64 << 10)
 
-struct connection {
-    struct connections *owner;
-    struct connection *next, **link; /* link is what points here */
-    h2o_socket_t *socket;
-    SSL_CTX *tls; /* what it was accepted with, or NULL: libh2o counts no reference until the client's first byte */
+const char *const cut_words[CUT_COUNT] = {
+    [CUT_SLOW_REQUEST] = "its request did not arrive in FILMYFLY_CLIENT_WAIT",
+    [CUT_SLOW_READER] = "it did not take its answer in FILMYFLY_SEND_WAIT",
+    [CUT_MEMORY] = "it held too much memory",
+    [CUT_IDLE] = "it was idle and others waited for room",
 };
+
+_Thread_local struct connection *connection_reading;
 
 static void on_accept(h2o_socket_t *socket, const char *error);
 
@@ -40,8 +45,13 @@ static void on_closed(void *data)
         connection->next->link = connection->link;
     }
     SSL_CTX_free(connection->tls);
-    free(connection);
+    quota_disconnect(owner->quota, &connection->client, connection->grant);
+    owner->held -= connection->held;
+    if (connection_reading == connection) {
+        connection_reading = NULL;
+    }
     owner->open--;
+    free(connection);
     count(meters.connections, (uint64_t)-1);
     if (owner->full) {
         owner->full = false;
@@ -55,7 +65,7 @@ static void on_closed(void *data)
 static void stop_at_limit(struct connections *connections)
 {
     static _Thread_local struct log_limit limit;
-    if (connections->open < connections->limit) {
+    if (connections->open < connections->settings->connections) {
         return;
     }
     connections->full = true;
@@ -67,10 +77,52 @@ static void stop_at_limit(struct connections *connections)
                 (unsigned long long)connections->open);
 }
 
-static void add(struct connections *connections, h2o_socket_t *socket, SSL_CTX *tls)
+struct connection *connection_of(const h2o_socket_t *socket)
+{
+    return socket->on_close.cb == on_closed ? socket->on_close.data : NULL;
+}
+
+/* False when the client has as many connections as it may: it is closed before it costs a handshake. */
+static bool is_allowed(struct connections *connections, struct connection *connection)
+{
+    struct sockaddr_storage from;
+    if (h2o_socket_getpeername(connection->socket, (struct sockaddr *)&from) != 0) {
+        connection->peer = address_of(&from);
+    }
+    connection->client = address_client(&connection->peer);
+    connection->trusted = proxies_trust(connections->proxies, &connection->peer);
+    connection->grant =
+        connection->trusted ? QUOTA_EXEMPT : quota_connect(connections->quota, &connection->client, connections->now);
+    return connection->grant != QUOTA_REFUSED;
+}
+
+static void refuse(struct connection *connection)
+{
+    static _Thread_local struct log_limit limit;
+    char text[ADDRESS_TEXT];
+    count(meters.limited_connections, 1);
+    log_limited(&limit, LOG_LEVEL_INFO,
+                "a connection of %s is refused: it has or had too many (FILMYFLY_CLIENT_CONNECTIONS, "
+                "FILMYFLY_CLIENT_CONNECTS)",
+                address_print(&connection->peer, text).p);
+    h2o_socket_close(connection->socket);
+    free(connection);
+}
+
+/* False: the socket was closed. */
+static bool add(struct connections *connections, h2o_socket_t *socket, SSL_CTX *tls)
 {
     struct connection *connection = h2o_mem_alloc(sizeof(*connection));
-    *connection = (struct connection){connections, connections->list, &connections->list, socket, tls};
+    *connection = (struct connection){.owner = connections,
+                                      .next = connections->list,
+                                      .link = &connections->list,
+                                      .socket = socket,
+                                      .tls = tls,
+                                      .idle_since = connections->now};
+    if (!is_allowed(connections, connection)) {
+        refuse(connection);
+        return false;
+    }
     if (tls) {
         SSL_CTX_up_ref(tls);
     }
@@ -83,6 +135,7 @@ static void add(struct connections *connections, h2o_socket_t *socket, SSL_CTX *
     socket->on_close.data = connection;
     count(meters.connections, 1);
     count(meters.accepted, 1);
+    return true;
 }
 
 /* Takes one connection; false when there is none, or no room. */
@@ -92,9 +145,10 @@ static bool accept_one(struct connections *connections, struct listener *listene
     if (!socket) {
         return false;
     }
-    add(connections, socket, listener->accept.ssl_ctx);
-    stop_at_limit(connections);
-    h2o_accept(&listener->accept, socket);
+    if (add(connections, socket, listener->accept.ssl_ctx)) {
+        stop_at_limit(connections);
+        h2o_accept(&listener->accept, socket);
+    }
     return true;
 }
 
@@ -144,6 +198,34 @@ static void shut(h2o_socket_t *socket)
     shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
 }
 
+void connection_cut(struct connection *connection, enum cut why)
+{
+    static _Thread_local struct log_limit limit;
+    static const struct linger at_once = {.l_onoff = 1};
+    char text[ADDRESS_TEXT];
+    if (connection->cut) {
+        return;
+    }
+    connection->cut = true;
+    count(meters.cut[why], 1);
+    log_limited(&limit, LOG_LEVEL_INFO, "a connection of %s is cut: %s", address_print(&connection->peer, text).p,
+                cut_words[why]);
+    /* The kernel need not keep what the client does not take. */
+    setsockopt(h2o_socket_get_fd(connection->socket), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    shut(connection->socket);
+}
+
+void connection_hold(struct connection *connection, ptrdiff_t bytes)
+{
+    struct connections *owner = connection->owner;
+    size_t most = HELD_TIMES * owner->settings->body_max, most_of_loop = HELD_LOOP > most ? HELD_LOOP : most;
+    connection->held += (size_t)bytes;
+    owner->held += (size_t)bytes;
+    if (bytes > 0 && (connection->held > most || (owner->held > most_of_loop && connection->held > HELD_MUCH))) {
+        connection_cut(connection, CUT_MEMORY);
+    }
+}
+
 static bool has_unread(h2o_socket_t *socket)
 {
     char byte;
@@ -151,25 +233,51 @@ static bool has_unread(h2o_socket_t *socket)
            !(recv(h2o_socket_get_fd(socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN);
 }
 
+void connections_mark_early(struct connections *connections)
+{
+    for (struct connection *connection = connections->list; connection; connection = connection->next) {
+        connection->early = true;
+    }
+}
+
+bool connections_have_early(const struct connections *connections, bool busy)
+{
+    for (const struct connection *connection = connections->list; connection; connection = connection->next) {
+        if (connection->early && (connection->visits || !busy)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_silent(const struct connection *connection, uint64_t ns)
+{
+    return connection->owner->now - connection->silent_since >= ns && !has_unread(connection->socket);
+}
+
 static int shut_between_requests(h2o_req_t *req, void *data)
 {
-    (void)data;
+    const uint64_t *ns = data;
     h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
+    const struct connection *connection = socket ? connection_of(socket) : NULL;
     /* A request that has begun to be read has no version yet, but bytes; one that is being answered has a version. */
-    if (req->version == 0 && socket && !h2o_socket_is_writing(socket) && !has_unread(socket)) {
+    if (req->version == 0 && connection && !h2o_socket_is_writing(socket) && is_silent(connection, *ns)) {
         shut(socket);
     }
     return 0;
 }
 
-void connections_shut_idle(struct connections *connections, h2o_context_t *context)
+void connections_shut_idle(struct connections *connections, h2o_context_t *context, uint64_t ns)
 {
     for (struct connection *connection = connections->list; connection; connection = connection->next) {
-        if (connection->socket->bytes_read == 0 && !has_unread(connection->socket)) {
+        if (connection->heard || !connection->silent_since) {
+            connection->heard = false;
+            connection->silent_since = connections->now;
+        } else if (!connection->visits && connection->socket->bytes_read == 0 && is_silent(connection, ns)) {
             shut(connection->socket);
         }
     }
-    context->globalconf->http1.callbacks.foreach_request(context, shut_between_requests, NULL);
+    context->globalconf->http1.callbacks.foreach_request(context, shut_between_requests, &ns);
 }
 
 void connections_shut_all(struct connections *connections)

@@ -1,6 +1,5 @@
 #include "exchange.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "clock.h"
@@ -10,6 +9,7 @@
 #include "pages.h"
 #include "reply.h"
 #include "request.h"
+#include "visit.h"
 
 #define INFLATED_TIMES 8 /* a body may be so many times FILMYFLY_BODY_MAX when its gzip is undone */
 
@@ -24,8 +24,9 @@ struct exchange {
     struct exchange *next, **link; /* in the queue; link is what points here */
     struct loop *loop;
     h2o_req_t *req;
+    struct visit *visit; /* ends with the request, as this does */
     uint64_t id, started;
-    char trace[17];
+    char trace[VISIT_NAME + 1];
 };
 
 static void queue_append(struct loop *loop, struct exchange *exchange)
@@ -69,8 +70,17 @@ void exchange_start(struct loop *loop, h2o_req_t *req)
 {
     if (loop->hits && hit_answer(loop, req))
         return;
+    struct visit *visit = visit_of(req);
+    unsigned retry_after = visit_ask(visit);
+    if (retry_after > 0) {
+        page_send(req, PAGE_TOO_MANY, retry_after);
+        return;
+    }
     struct exchange *exchange = h2o_mem_alloc_shared(&req->pool, sizeof(*exchange), dispose_exchange);
-    *exchange = (struct exchange){.state = EXCHANGE_QUEUED, .loop = loop, .req = req, .started = clock_now()};
+    *exchange =
+        (struct exchange){.state = EXCHANGE_QUEUED, .loop = loop, .req = req, .visit = visit, .started = clock_now()};
+    struct str name = visit_name(visit);
+    snprintf(exchange->trace, sizeof(exchange->trace), STR_FMT, STR_ARG(name));
     queue_append(loop, exchange);
 }
 
@@ -80,20 +90,12 @@ static void on_answer(void *user, const struct message *answer, zmq_msg_t *body)
     struct loop *loop = exchange->loop;
     exchange->state = EXCHANGE_OVER;
     histogram(meters.wait, clock_now() - exchange->started);
+    visit_told(exchange->visit);
     if (loop->hits && (answer->type == MESSAGE_FAILED || answer->type == MESSAGE_BUSY) &&
         hit_rescue(loop, exchange->req))
         return;
     reply_answer(exchange->req, answer, body, loop->gunzip, INFLATED_TIMES * loop->gateway->settings->body_max,
                  exchange->trace);
-}
-
-/* splitmix64: names need to differ, not to be secret. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
 }
 
 static void send_exchange(struct exchange *exchange)
@@ -102,14 +104,10 @@ static void send_exchange(struct exchange *exchange)
     const struct settings *settings = loop->gateway->settings;
     struct message *message = &loop->message;
     h2o_req_t *req = exchange->req;
-    char client[INET6_ADDRSTRLEN];
+    char client[ADDRESS_TEXT];
     zmq_msg_t body;
 
-    snprintf(exchange->trace, sizeof(exchange->trace), "%016llx", (unsigned long long)next_random(&loop->random));
     enum page refusal = request_read(req, message);
-    if (refusal == PAGE_NONE && req->entity.len > settings->body_max) {
-        refusal = PAGE_FIELDS_TOO_LARGE;
-    }
     if (refusal == PAGE_NONE && zmq_msg_init_size(&body, req->entity.len) < 0) {
         refusal = PAGE_BUSY; /* no memory: without its body it would be another request */
     }
@@ -121,7 +119,7 @@ static void send_exchange(struct exchange *exchange)
     bool reads = request_is(req, "GET") || request_is(req, "HEAD");
     message->type = MESSAGE_REQUEST;
     message->deadline = exchange->started + (reads ? settings->deadline : settings->write_deadline);
-    message->client = request_client(req, client, sizeof(client));
+    message->client = address_print(&exchange->visit->peer, client);
     message->trace = str_of(exchange->trace);
     if (req->entity.len > 0) {
         memcpy(zmq_msg_data(&body), req->entity.base, req->entity.len);

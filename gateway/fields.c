@@ -3,8 +3,17 @@
 #include <stddef.h>
 
 static const struct str HOP_BY_HOP[] = {
-    {"connection", 10}, {"keep-alive", 10}, {"proxy-connection", 16},  {"te", 2},
-    {"trailer", 7},     {"upgrade", 7},     {"transfer-encoding", 17}, {"http2-settings", 14},
+    {"connection", 10},
+    {"keep-alive", 10},
+    {"proxy-connection", 16},
+    {"te", 2},
+    {"trailer", 7},
+    {"upgrade", 7},
+    {"transfer-encoding", 17},
+    {"http2-settings", 14},
+    {"proxy-authenticate", 18},
+    {"proxy-authentication-info", 25},
+    {"proxy-authorization", 19},
 };
 
 static bool is_token_byte(unsigned char c)
@@ -50,6 +59,21 @@ bool field_is_hop_by_hop(struct str name)
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t';
+}
+
+bool field_word_next(struct str *words, struct str *word)
+{
+    while (words->n > 0 && (is_space(*words->p) || *words->p == ',')) {
+        words->p++;
+        words->n--;
+    }
+    *word = (struct str){words->p, 0};
+    while (words->n > 0 && !is_space(*words->p) && *words->p != ',') {
+        words->p++;
+        words->n--;
+        word->n++;
+    }
+    return word->n > 0;
 }
 
 bool field_list_next(struct str *list, struct str *item)

@@ -20,6 +20,9 @@ bool field_is_hop_by_hop(struct str name);
 /* Is the word, its case ignored, an item of the comma-separated list? */
 bool field_list_has(struct str list, struct str word);
 
+/* The next of a setting's words, which stand apart by spaces or commas; false at the end. words moves on. */
+bool field_word_next(struct str *words, struct str *word);
+
 /* The list's next item without the white space around it; false at the end. list moves on. */
 bool field_list_next(struct str *list, struct str *item);
 

@@ -1,6 +1,10 @@
 /*
- * Static files under their fingerprinted names, as the build's manifest.txt lists them, held in memory: a request for
- * one never touches the disk. What a browser has under such a name never changes, so it may keep it for good.
+ * Static files under their fingerprinted names, as the build's manifest.txt lists them, with the compressed forms that
+ * the build put beside them (NAME.gz, NAME.br). What a browser has under such a name never changes, so it may keep it
+ * for good.
+ *
+ * They are held in memory, all forms of all of them, a few hundred kilobytes. libh2o's own file handler would open and
+ * read the disk in the event loop, gives all codings of a file one strong ETag, and knows no headers but its own.
  */
 #ifndef FILMYFLY_GATEWAY_FILES_H
 #define FILMYFLY_GATEWAY_FILES_H
@@ -23,7 +27,8 @@ void files_free(struct files **files);
 const char *files_name(const struct files *files, const char *plain_name);
 
 /*
- * Answers when the target is a file's (/static/…, /favicon.ico, /favicon.svg), with 404 for unknown names and 405 for
+ * Answers when the target is a file's (/static/…, /favicon.ico, /favicon.svg; a name with another fingerprint too, from
+ * a page of another release), with 404 for unknown names and 405 for
  * methods other than GET and HEAD; false when the target is another's.
  */
 bool files_answer(const struct files *files, h2o_req_t *req);

@@ -11,7 +11,11 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cors.h"
 #include "guards.h"
+#include "headers.h"
+#include "hosts.h"
+#include "inspect.h"
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
@@ -20,10 +24,26 @@
 #include "registry.h"
 #include "stage.h"
 #include "tls.h"
+#include "vitals.h"
 
 #define LOOK_EVERY        (50 * MILLISECOND) /* at signals and files; a signal also wakes at once */
+#define HANG_LIMIT        (10 * SECOND)      /* without a turn of a loop */
 #define LEAVE_MARGIN      (2 * SECOND)
-#define SPARE_DESCRIPTORS 256 /* for everything that is no connection */
+#define WARN_EVERY        (24 * 3600 * SECOND) /* that a certificate ends soon */
+#define SPARE_DESCRIPTORS 256                  /* for everything that is no connection */
+
+/* What main alone looks after. */
+struct certificates {
+    struct tickets *tickets; /* NULL without HTTPS */
+    struct tls_watch watch;
+    struct tls_term term;
+    uint64_t warned; /* CLOCK_MONOTONIC, ns; 0: never */
+};
+
+struct alarm {
+    uint64_t progressed; /* as at the last look */
+    unsigned looks;      /* since it changed */
+};
 
 static struct files *load_files(const struct settings *settings)
 {
@@ -37,35 +57,61 @@ static struct files *load_files(const struct settings *settings)
     return files;
 }
 
-static bool check(const struct settings *settings)
+/* What is wrong with a setting goes to standard error; passes good on. */
+static bool say(bool good, const char *sentence)
+{
+    if (!good) {
+        fprintf(stderr, "filmyfly-gateway: %s\n", sentence);
+    }
+    return good;
+}
+
+static bool check_address(const char *variable, const char *address)
 {
     char error[512], host[256], port[8];
-    const char *addresses[][2] = {{"FILMYFLY_HTTP", settings->http}, {"FILMYFLY_HTTPS", settings->https}};
-    bool good = true;
+    snprintf(error, sizeof(error), "%s is \"%s\"; expected ADDRESS:PORT, such as 127.0.0.1:8080.", variable, address);
+    return say(!*address || listener_split_address(address, host, sizeof(host), port, sizeof(port)), error);
+}
 
-    for (int i = 0; i < 2; i++) {
-        if (*addresses[i][1] && !listener_split_address(addresses[i][1], host, sizeof(host), port, sizeof(port))) {
-            fprintf(stderr, "filmyfly-gateway: %s is \"%s\"; expected ADDRESS:PORT, such as 127.0.0.1:8080.\n",
-                    addresses[i][0], addresses[i][1]);
-            good = false;
-        }
+static bool check_tls(const struct settings *settings)
+{
+    char error[TLS_SENTENCE];
+    struct tls_term term;
+    SSL_CTX *tls = tls_load(settings, NULL, &term, error, sizeof(error));
+    if (!say(tls != NULL, error)) {
+        return false;
     }
-    if (*settings->https) {
-        SSL_CTX *tls = tls_load(settings, NULL, error, sizeof(error));
-        if (!tls) {
-            fprintf(stderr, "filmyfly-gateway: %s\n", error);
-            good = false;
-        }
-        SSL_CTX_free(tls);
-    }
+    say(!tls_ends_soon(&term, error, sizeof(error)), error);
+    SSL_CTX_free(tls);
+    return true;
+}
+
+static bool check_static(const struct settings *settings)
+{
+    char error[512];
     char *directory = stage_share_path(settings, "static");
     struct files *files = files_load(directory, error, sizeof(error));
-    if (!files) {
-        fprintf(stderr, "filmyfly-gateway: %s\n", error);
-        good = false;
-    }
+    bool good = say(files != NULL, error);
     files_free(&files);
     free(directory);
+    return good;
+}
+
+static bool check(const struct settings *settings)
+{
+    char error[512];
+    struct redirect redirect;
+    struct hosts *hosts = hosts_new(settings->hosts, settings->site, error, sizeof(error));
+    bool good = say(hosts != NULL, error);
+    struct proxies proxies;
+    good = say(proxies_parse(&proxies, settings->trusted_proxies, error, sizeof(error)), error) && good;
+    hosts_free(&hosts);
+    good &= say(cors_make(settings->cors_origins, error, sizeof(error)), error);
+    good &= say(redirect_open(&redirect, settings, NULL, error, sizeof(error)), error);
+    good &= check_address("FILMYFLY_HTTP", settings->http);
+    good &= check_address("FILMYFLY_HTTPS", settings->https);
+    good &= !*settings->https || check_tls(settings);
+    good &= check_static(settings);
     return good;
 }
 
@@ -90,14 +136,22 @@ static void raise_descriptor_limit(const struct settings *settings, unsigned loo
     }
 }
 
-/* A broken new certificate leaves the old one in use. */
-static void reload_tls(struct gateway *gateway)
+static void warn_of_end(struct certificates *certificates, uint64_t now)
 {
-    char error[512];
-    if (!gateway->tls) {
-        return;
+    char text[TLS_SENTENCE];
+    if ((!certificates->warned || now - certificates->warned >= WARN_EVERY) &&
+        tls_ends_soon(&certificates->term, text, sizeof(text))) {
+        certificates->warned = now;
+        log_warning("%s", text);
     }
-    SSL_CTX *tls = tls_load(gateway->settings, gateway->tls, error, sizeof(error));
+}
+
+/* A broken new certificate leaves the old one in use. */
+static void reload_tls(struct gateway *gateway, struct certificates *certificates)
+{
+    char error[TLS_SENTENCE];
+    struct tls_term term;
+    SSL_CTX *tls = tls_load(gateway->settings, certificates->tickets, &term, error, sizeof(error));
     if (!tls) {
         log_error("the certificate stays as it is: %s", error);
         return;
@@ -108,7 +162,21 @@ static void reload_tls(struct gateway *gateway)
     atomic_fetch_add(&gateway->tls_version, 1);
     pthread_mutex_unlock(&gateway->mutex);
     SSL_CTX_free(old);
+    certificates->term = term;
+    certificates->warned = 0;
     log_info("the certificate was loaded anew from %s", gateway->settings->tls_cert);
+}
+
+/* Once a second. */
+static void look_after_tls(struct gateway *gateway, struct certificates *certificates, uint64_t now)
+{
+    if (gateway->tls) {
+        tickets_turn(certificates->tickets);
+        if (tls_changed(&certificates->watch, gateway->settings)) {
+            reload_tls(gateway, certificates);
+        }
+        warn_of_end(certificates, now);
+    }
 }
 
 static void nap(uint64_t ns)
@@ -117,20 +185,70 @@ static void nap(uint64_t ns)
     nanosleep(&time, NULL); /* a signal ends it early */
 }
 
-static void serve(struct gateway *gateway, struct tls_stamp *stamp)
+/* When the slowest of the loops last went on: whoever hangs holds it back. */
+static uint64_t loops_progressed(const struct gateway *gateway)
 {
+    uint64_t oldest = UINT64_MAX;
+    for (unsigned i = 0; i < gateway->n_loops; i++) {
+        uint64_t progressed = atomic_load_explicit(&gateway->loops[i]->progressed, memory_order_relaxed);
+        oldest = progressed < oldest ? progressed : oldest;
+    }
+    return oldest;
+}
+
+/*
+ * The alarm for a loop that hangs: nothing else would end it where no supervisor has a watchdog. Looks are counted, not
+ * time, so a process that was frozen as a whole is not taken for one that hangs.
+ */
+static void end_when_hung(const struct gateway *gateway, struct alarm *alarm)
+{
+    uint64_t progressed = loops_progressed(gateway);
+
+    alarm->looks = progressed == alarm->progressed ? alarm->looks + 1 : 0;
+    alarm->progressed = progressed;
+    if (alarm->looks >= HANG_LIMIT / LOOK_EVERY) {
+        log_error("a loop has not gone on for %d s: the gateway ends, so that it is started again",
+                  (int)(HANG_LIMIT / SECOND));
+        abort();
+    }
+}
+
+/* What the loops were told through their inspect sockets. */
+static void obey(struct gateway *gateway)
+{
+    unsigned asked = atomic_exchange(&gateway->asked, 0);
+    if (asked & 1u << INSPECT_DRAIN && !stage_draining) {
+        log_info("no new connections; what is open is finished within %" PRIu64 " s",
+                 (uint64_t)(gateway->leave_limit / SECOND));
+        stage_draining = 1;
+        vitals_set_state(VITALS_DRAINED);
+        atomic_store(&gateway->state, STATE_DRAINING);
+    }
+    if (asked & 1u << INSPECT_RESTART) {
+        stage_exit_status = EXIT_RESTART;
+        stage_leaving = 1;
+    }
+}
+
+static void serve(struct gateway *gateway, struct certificates *certificates)
+{
+    struct alarm alarm = {0};
     uint64_t next_look = 0;
 
     while (!stage_leaving) {
         uint64_t now = clock_now();
-        bool changed = gateway->tls && now >= next_look && tls_changed(gateway->settings, stamp);
+        vitals_tick(now, loops_progressed(gateway));
+        end_when_hung(gateway, &alarm);
         if (now >= next_look) {
             next_look = now + SECOND;
+            meters_look(now);
+            look_after_tls(gateway, certificates, now);
         }
-        if (stage_reload || changed) {
+        if (stage_reload) {
             stage_reload = 0;
-            reload_tls(gateway);
+            reload_tls(gateway, certificates);
         }
+        obey(gateway);
         nap(LOOK_EVERY);
     }
 }
@@ -139,10 +257,13 @@ static void serve(struct gateway *gateway, struct tls_stamp *stamp)
 static int leave(struct gateway *gateway, unsigned loops)
 {
     uint64_t limit = clock_now() + gateway->leave_limit + LEAVE_MARGIN;
-    log_info("leaving: no new connections; what is open is finished within %" PRIu64 " s",
-             (uint64_t)(gateway->leave_limit / SECOND));
-    atomic_store(&gateway->state, STATE_LEAVING);
+    log_info("leaving: what is open is finished within %" PRIu64 " s", (uint64_t)(gateway->leave_limit / SECOND));
+    atomic_store(&gateway->state, gateway->handed ? STATE_LEAVING : STATE_CLOSING);
     while (atomic_load(&gateway->left) < loops && clock_now() < limit) {
+        if (atomic_load(&gateway->drained) == loops &&
+            atomic_exchange(&gateway->state, STATE_CLOSING) != STATE_CLOSING) {
+            log_info("leaving: nobody is accepted any more, a successor is waited for");
+        }
         nap(5 * MILLISECOND);
     }
     unsigned left = atomic_load(&gateway->left), lost = atomic_load(&gateway->lost);
@@ -162,7 +283,7 @@ static int leave(struct gateway *gateway, unsigned loops)
 static bool start_loops(struct gateway *gateway, const struct listeners *listeners, char *error, size_t error_size)
 {
     unsigned n = listeners_loops(listeners);
-    struct loop *loops[LISTENERS_MAX];
+    struct loop **loops = gateway->loops;
     sigset_t all, before;
 
     for (unsigned i = 0; i < n; i++) {
@@ -172,6 +293,7 @@ static bool start_loops(struct gateway *gateway, const struct listeners *listene
             return false;
         }
     }
+    gateway->n_loops = n;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int result = 0;
@@ -186,17 +308,23 @@ static bool start_loops(struct gateway *gateway, const struct listeners *listene
 }
 
 /* All that can fail, in order. */
-static bool set_up(struct gateway *gateway, struct listeners *listeners, struct tls_stamp *stamp, char *error,
+static bool set_up(struct gateway *gateway, struct listeners *listeners, struct certificates *certificates, char *error,
                    size_t error_size)
 {
     const struct settings *settings = gateway->settings;
 
-    if (!guards_prove(error, error_size) || !listeners_open(listeners, settings, error, error_size)) {
+    gateway->hosts = hosts_new(settings->hosts, settings->site, error, error_size);
+    if (!gateway->hosts || !cors_make(settings->cors_origins, error, error_size) ||
+        !proxies_parse(&gateway->proxies, settings->trusted_proxies, error, error_size) ||
+        !guards_prove(error, error_size) || !listeners_open(listeners, settings, error, error_size) ||
+        !redirect_open(&gateway->redirect, settings, listeners, error, error_size)) {
         return false;
     }
+    gateway->handed = listeners->handed;
     if (listeners->n_https > 0) {
-        tls_changed(settings, stamp); /* before they are read: what is replaced meanwhile is seen */
-        gateway->tls = tls_load(settings, NULL, error, error_size);
+        certificates->tickets = tickets_open(settings->run_dir);
+        tls_watch_start(&certificates->watch, settings); /* before they are read: what is replaced meanwhile is seen */
+        gateway->tls = tls_load(settings, certificates->tickets, &certificates->term, error, error_size);
         if (!gateway->tls) {
             return false;
         }
@@ -209,9 +337,9 @@ static bool set_up(struct gateway *gateway, struct listeners *listeners, struct 
 
 static int run(const struct settings *settings)
 {
-    char error[512];
+    char error[TLS_SENTENCE];
     struct listeners listeners;
-    struct tls_stamp stamp = {0};
+    struct certificates certificates = {0};
     struct claim *claim = stage_claim(settings, "gateway", settings->instance, error, sizeof(error));
     if (!claim) {
         log_error("%s", error);
@@ -223,12 +351,16 @@ static int run(const struct settings *settings)
     gateway.settings = settings;
     gateway.files = load_files(settings);
     gateway.instance = claim_instance(claim);
+    gateway.claim = claim;
     gateway.store = *settings->cache_dir ? store_source_new(settings->cache_dir) : NULL;
+    gateway.quota = quota_new(settings);
+    gateway.access_log = settings->access_log ? access_log_open() : NULL;
     uint64_t longest = settings->deadline > settings->write_deadline ? settings->deadline : settings->write_deadline;
     gateway.leave_limit = longest + SECOND;
     pages_make(gateway.files);
+    headers_make(settings->hsts / SECOND);
 
-    if (!set_up(&gateway, &listeners, &stamp, error, sizeof(error))) {
+    if (!set_up(&gateway, &listeners, &certificates, error, sizeof(error))) {
         log_error("%s", error);
         claim_free(&claim);
         return 1;
@@ -236,9 +368,13 @@ static int run(const struct settings *settings)
     log_info("ready: %u loops, %u sockets for HTTP (%s), %u for HTTPS (%s)%s", listeners_loops(&listeners),
              listeners.n_http, settings->http, listeners.n_https, settings->https,
              listeners.handed ? ", handed over" : "");
-    serve(&gateway, &stamp);
+    vitals_set_state(VITALS_SERVING);
+    serve(&gateway, &certificates);
+    vitals_set_state(VITALS_LEAVING);
     claim_withdraw(claim); /* a successor may take the name at once */
-    return leave(&gateway, listeners_loops(&listeners));
+    int status = leave(&gateway, listeners_loops(&listeners));
+    access_log_close(&gateway.access_log);
+    return status;
 }
 
 int main(int argc, char **argv)

@@ -1,12 +1,12 @@
 #include "hit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "cache_state.h"
 #include "clock.h"
-#include "http_cache_status.h"
+#include "headers.h"
+#include "http_answer.h"
 #include "http_vary.h"
 #include "key.h"
 #include "meters.h"
@@ -20,7 +20,7 @@
 #define INFLATED_TIMES    8   /* a stored body may be so many times FILMYFLY_BODY_MAX when its gzip is undone */
 #define WORTH_COMPRESSING 512 /* plain bytes; smaller bodies have one coding only */
 #define USED_MOST         256 /* keys in one report */
-#define LINES_USUAL       16  /* header lines of an answer for which there is room at once */
+#define LINES_USUAL       32  /* header lines of an answer for which there is room at once */
 
 struct hits {
     struct store_reader *reader;
@@ -172,57 +172,29 @@ static bool take_body(struct loop *loop, h2o_req_t *req, const struct look *look
     return true;
 }
 
-/* What is made anew for each answer. And 304 tells what is new about the page that the client has, not what it looks
- * like (RFC 9110 section 15.4.5). libh2o gives Date. */
-static bool is_left_out(const h2o_token_t *token, struct str name, enum form form)
-{
-    return token == H2O_TOKEN_DATE || token == H2O_TOKEN_CONTENT_ENCODING ||
-           (form == FORM_NOT_MODIFIED && str_starts(name, STR("content-")) && token != H2O_TOKEN_CONTENT_LOCATION);
-}
-
-/* What the lines of an answer point to, in the request's memory. */
-struct texts {
-    char age[DECIMAL_BYTES], status[CACHE_STATUS_SIZE], range[64];
-    char stored[]; /* the page's own lines */
+/* An answer's header lines on their way, and the memory of the request that they point to. */
+struct lines {
+    h2o_req_t *req;
+    struct answer_texts texts;
+    char stored[]; /* the page's own */
 };
 
-static void send_range(h2o_req_t *req, struct texts *texts, const struct part *part, bool satisfiable)
+static void send_line(void *user, struct str name, struct str value)
 {
-    int n = satisfiable ? snprintf(texts->range, sizeof(texts->range), "bytes %u-%u/%u", part->first,
-                                   part->first + part->n - 1, part->whole)
-                        : snprintf(texts->range, sizeof(texts->range), "bytes */%u", part->whole);
-    reply_line(req, H2O_TOKEN_CONTENT_RANGE, STR_NONE, (struct str){texts->range, (uint32_t)n});
+    struct lines *lines = user;
+    if (!headers_own(name))
+        reply_line(lines->req, h2o_lookup_token(name.p, name.n), name, value);
 }
 
 static void send_headers(h2o_req_t *req, const struct look *look, const struct notes *notes, enum store_encoding coding)
 {
-    struct texts *texts = h2o_mem_alloc_pool(&req->pool, sizeof(*texts) + look->meta.headers.n);
-    struct str rest = {texts->stored, look->meta.headers.n};
-    struct header pair;
-    memcpy(texts->stored, look->meta.headers.p, rest.n);
+    struct lines *lines = h2o_mem_alloc_pool(&req->pool, sizeof(*lines) + look->meta.headers.n);
+    lines->req = req;
+    memcpy(lines->stored, look->meta.headers.p, look->meta.headers.n);
     h2o_vector_reserve(&req->pool, &req->res.headers, LINES_USUAL);
-    while (pairs_next(&rest, &pair)) {
-        const h2o_token_t *token = h2o_lookup_token(pair.name.p, pair.name.n);
-        if (is_left_out(token, pair.name, notes->form))
-            continue;
-        /* A strong validator is of one coding's bytes (RFC 9110 section 8.8.1), and this page comes in several. The
-         * name before it is not needed any more. */
-        if (token == H2O_TOKEN_ETAG && pair.value.n > 0 && *pair.value.p == '"') {
-            pair.value = (struct str){pair.value.p - 2, pair.value.n + 2};
-            memcpy(texts->stored + (pair.value.p - texts->stored), "W/", 2);
-        }
-        reply_line(req, token, pair.name, pair.value);
-    }
-    if (coding != STORE_IDENTITY)
-        reply_line(req, H2O_TOKEN_CONTENT_ENCODING, STR_NONE, coding == STORE_GZIP ? STR("gzip") : STR("br"));
+    answer_lines(&look->meta, lines->stored, notes, coding, &lines->texts, send_line, lines);
     if (notes->form == FORM_PART || notes->form == FORM_UNSATISFIABLE)
-        send_range(req, texts, &notes->part, notes->form == FORM_PART);
-    reply_line(req, H2O_TOKEN_AGE, STR_NONE, str_decimal(texts->age, notes->standing.age / 1000));
-    reply_line(req, NULL, STR("x-cache-status"), str_of(cache_word_text(notes->word)));
-    struct cache_note note = {
-        .word = notes->word, .why = notes->why, .has_ttl = true, .ttl = cache_ttl(&look->meta, &notes->standing)};
-    uint32_t n = (uint32_t)cache_status_write(&note, texts->status);
-    reply_line(req, NULL, STR("cache-status"), (struct str){texts->status, n});
+        reply_range(req, &notes->part, notes->form == FORM_PART);
 }
 
 /* Sends the stored page. False when its body is not there: then it is as if the page were not. */

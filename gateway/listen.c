@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "settings.h"
 
 #define FIRST_FD    3
@@ -32,29 +33,6 @@ static bool complain(const char *variable, const char *address, const char *what
 {
     fprintf(stderr, "filmyfly-listen: %s is \"%s\": %s.\n", variable, address, what);
     return false;
-}
-
-/* Splits host:port, [host]:port or :port (all addresses) in place. */
-static bool split_address(char *text, char **host, char **port)
-{
-    char *colon = strrchr(text, ':');
-
-    if (!colon || colon[1] == '\0') {
-        return false;
-    }
-    *colon = '\0';
-    *port = colon + 1;
-    *host = text;
-    if (text[0] == '[' && colon > text && colon[-1] == ']') {
-        colon[-1] = '\0';
-        *host = text + 1;
-    } else if (strchr(text, ':')) {
-        return false; /* an IPv6 address without brackets */
-    }
-    if ((*host)[0] == '\0') {
-        *host = NULL;
-    }
-    return true;
 }
 
 static int open_socket(const struct addrinfo *address, bool shared)
@@ -103,19 +81,17 @@ static bool open_address(struct handover *handover, const char *variable, const 
 {
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
     struct addrinfo *address = NULL;
-    char copy[256], what[256];
-    char *host, *port;
+    char host[256], port[8], what[256];
     int error;
     bool opened;
 
     if (*text == '\0') {
         return true;
     }
-    snprintf(copy, sizeof(copy), "%s", text);
-    if (!split_address(copy, &host, &port)) {
+    if (!listener_split_address(text, host, sizeof(host), port, sizeof(port))) {
         return complain(variable, text, "expected HOST:PORT, [IPV6]:PORT or :PORT");
     }
-    error = getaddrinfo(host, port, &hints, &address);
+    error = getaddrinfo(*host ? host : NULL, port, &hints, &address);
     if (error) {
         return complain(variable, text, gai_strerror(error));
     }

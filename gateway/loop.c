@@ -6,19 +6,26 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "acme.h"
 #include "clock.h"
+#include "cors.h"
+#include "deadlines.h"
 #include "exchange.h"
+#include "fault.h"
 #include "hit.h"
+#include "inspect.h"
 #include "log.h"
 #include "meters.h"
 #include "pages.h"
+#include "patience.h"
 #include "reply.h"
 #include "request.h"
+#include "visit.h"
 
-#define TICK        (20 * MILLISECOND)
-#define IDLE_GRACE  (1 * SECOND) /* how long an idle HTTP/1 connection is still listened to when leaving */
-#define CLIENT_WAIT 30000        /* ms that a client may take for a request, or be idle */
-#define ASK_AGAIN   (1500 * MILLISECOND)
+#define TICK       (20 * MILLISECOND)
+#define IDLE_GRACE (1 * SECOND) /* how long an idle HTTP/1 connection is still listened to when leaving */
+#define ASK_AGAIN  (1500 * MILLISECOND)
+#define ASK_SOON   (300 * MILLISECOND) /* in which a handshake ends that had begun before */
 
 struct loop *loop_of(const h2o_req_t *req)
 {
@@ -31,14 +38,20 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     (void)self;
     struct loop *loop = loop_of(req);
-    enum page refusal = request_normalize(req);
+    fault("gateway-request", request_path(req));
+    visit_arrived(visit_open(req), req);
+    enum page refusal = request_normalize(req, loop->gateway->hosts, loop->gateway->settings->body_max);
 
     if (refusal != PAGE_NONE) {
         page_send(req, refusal, 0);
+    } else if (cors_answer_preflight(req)) {
+        return 0;
     } else if (str_eq(request_path(req), STR("/healthz"))) {
         reply_header(req, H2O_TOKEN_CONTENT_TYPE, "text/plain; charset=utf-8");
         reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
         reply_bytes(req, 200, STR("ok\n"));
+    } else if (acme_answer(loop->gateway->settings->acme_dir, req) || redirect_answer(&loop->gateway->redirect, req)) {
+        return 0;
     } else if (!loop->gateway->files || !files_answer(loop->gateway->files, req)) {
         exchange_start(loop, req);
     }
@@ -50,8 +63,13 @@ static void on_request_over(h2o_logger_t *self, h2o_req_t *req)
 {
     (void)self;
     int status = req->res.status;
+    struct access_log *access_log = loop_of(req)->gateway->access_log;
     count(meters.requests, 1);
     count(meters.status[status >= 100 && status <= 999 ? status / 100 : 0], 1);
+    patience_praise(connection_of(req->conn->callbacks->get_socket(req->conn)), req);
+    if (access_log) {
+        access_log_add(access_log, req);
+    }
 }
 
 /* Set-up. */
@@ -71,8 +89,9 @@ static void configure(struct loop *loop)
     config->server_name = (h2o_iovec_t){NULL, 0};
     config->max_request_entity_size = settings->body_max;
     config->http1.upgrade_to_http2 = 0;
-    config->http1.req_timeout = CLIENT_WAIT;
-    config->http2.idle_timeout = CLIENT_WAIT;
+    config->http1.req_timeout = settings->client_wait / MILLISECOND;
+    config->http2.idle_timeout = settings->client_wait / MILLISECOND;
+    config->http2.max_concurrent_requests_per_connection = settings->streams;
 
     /* The host stands in for the one that a client of HTTP/1.0 does not say. */
     const char *host = strstr(settings->site, "://");
@@ -102,17 +121,36 @@ static void take_tls(struct loop *loop)
     SSL_CTX_free(old);
 }
 
+static void on_command(void *user, enum inspect_command command)
+{
+    struct loop *loop = user;
+    atomic_fetch_or(&loop->gateway->asked, 1u << command);
+}
+
+static void open_inspect(struct loop *loop)
+{
+    char error[256];
+    const struct inspect_options options = {
+        .claim = loop->gateway->claim, .thread = (int)loop->number, .on_command = on_command, .user = loop};
+    loop->inspect = inspect_new(&options, error, sizeof(error));
+    if (loop->inspect)
+        upstream_inspect(loop->upstream, loop->inspect);
+    else
+        log_warning("nobody can look on: %s", error);
+}
+
 struct loop *loop_new(struct gateway *gateway, unsigned number, int http, int https, bool handed, char *error,
                       size_t error_size)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
-    if (!loop || getrandom(&loop->random, sizeof(loop->random), 0) != sizeof(loop->random)) {
+    if (!loop || getrandom(&loop->connections.random, sizeof(uint64_t), 0) != sizeof(uint64_t)) {
         snprintf(error, error_size, "Out of memory or of random bytes.");
         free(loop);
         return NULL;
     }
     loop->gateway = gateway;
     loop->number = number;
+    atomic_store(&loop->progressed, clock_now());
     loop->queue_end = &loop->queue;
     loop->gunzip = gunzip_new();
     loop->hits = gateway->store ? hits_new(gateway->store) : NULL;
@@ -136,68 +174,119 @@ struct loop *loop_new(struct gateway *gateway, unsigned number, int http, int ht
     loop->upstream_socket->data = loop;
     h2o_socket_read_start(loop->upstream_socket, on_upstream_readable);
     struct connections *connections = &loop->connections;
-    connections->limit = gateway->settings->connections;
+    connections->settings = gateway->settings;
+    connections->quota = gateway->quota;
+    connections->proxies = &gateway->proxies;
+    connections->precise = gateway->access_log != NULL;
+    connections->now = clock_now();
     connections_listen(connections, &connections->http, &loop->context, http, handed, NULL);
     connections_listen(connections, &connections->https, &loop->context, https, handed, NULL);
     take_tls(loop);
+    open_inspect(loop);
     return loop;
 }
 
 /* Leaving. */
 
-/* HTTP/2: GOAWAY, twice. HTTP/1: from now on every answer says that it is the last. */
+/*
+ * Two steps, so that visitors hardly wait for who leaves. First (STATE_LEAVING) those who are connected are asked to
+ * go; somebody holds the listening sockets for us, and whoever comes meanwhile is still served here. When they have
+ * gone, in all loops, the sockets are closed (STATE_CLOSING): now the few who came in between are asked, and as soon as
+ * they have gone a successor takes over.
+ */
+
+/* HTTP/2: GOAWAY, which clients follow at once, and a second after the last asking one that names the last stream that
+ * is answered. HTTP/1: from now on every answer says that it is the last. */
 static void ask_to_leave(struct loop *loop, uint64_t now)
 {
+    h2o_timeout_entry_t *second = &loop->context.http2._graceful_shutdown_timeout;
+
     loop->shutdown_asked = now;
     /* libh2o asks once; cleared, it asks those that came since too. */
-    loop->context.http2._graceful_shutdown_timeout.cb = NULL;
+    h2o_timeout_unlink(second);
+    second->cb = NULL;
     h2o_context_request_shutdown(&loop->context);
 }
 
 static void begin_leaving(struct loop *loop, uint64_t now)
 {
-    connections_stop_listening(&loop->connections);
     loop->leaving_since = now;
+    connections_mark_early(&loop->connections);
     ask_to_leave(loop, now);
+    /* The second GOAWAY goes to all connections: it would end those that came since without a warning. */
+    h2o_timeout_unlink(&loop->context.http2._graceful_shutdown_timeout);
+}
+
+static void begin_closing(struct loop *loop, uint64_t now)
+{
+    loop->closing_since = now;
+    connections_stop_listening(&loop->connections);
+    ask_to_leave(loop, now);
+}
+
+/* Those who were connected before have gone; or all that still are had time to go and ask nothing; or they take too
+ * long. */
+static bool is_drained(const struct loop *loop, uint64_t now)
+{
+    uint64_t since = now - loop->leaving_since;
+    return !connections_have_early(&loop->connections, since >= IDLE_GRACE) || since >= loop->gateway->leave_limit / 2;
+}
+
+/* Asks those who have not been: who came, or whose handshake ended, since. While a successor waits that is soon. */
+static void ask_again(struct loop *loop, uint64_t now)
+{
+    bool soon = loop->gateway->handed && now - loop->closing_since < ASK_SOON;
+    if (now - loop->shutdown_asked >= (soon ? ASK_SOON / 3 : ASK_AGAIN)) {
+        ask_to_leave(loop, now);
+    }
 }
 
 /* True when every connection is done, or was given up on. */
 static bool go_on_leaving(struct loop *loop, uint64_t now)
 {
     struct gateway *gateway = loop->gateway;
-    h2o_context_t *context = &loop->context;
+    struct connections *connections = &loop->connections;
 
-    if (loop->connections.open == 0) {
+    if (loop->closing_since && connections->open == 0) {
         return true;
     }
     if (now - loop->leaving_since >= gateway->leave_limit) {
-        connections_shut_all(&loop->connections);
-        atomic_fetch_add(&gateway->lost, (unsigned)loop->connections.open);
+        connections_shut_all(connections);
+        atomic_fetch_add(&gateway->lost, (unsigned)connections->open);
         return true;
     }
-    if (now - loop->leaving_since >= IDLE_GRACE) {
-        connections_shut_idle(&loop->connections, context);
+    if (!loop->drained && is_drained(loop, now)) {
+        loop->drained = true;
+        atomic_fetch_add(&gateway->drained, 1);
     }
-    /* Connections whose handshake ended only now have not been asked. */
-    if (now - loop->shutdown_asked >= ASK_AGAIN && !h2o_timeout_is_linked(&context->http2._graceful_shutdown_timeout)) {
-        ask_to_leave(loop, now);
+    connections_shut_idle(connections, &loop->context, IDLE_GRACE);
+    if (loop->closing_since) {
+        ask_again(loop, now);
     }
     return false;
 }
 
 static bool tick(struct loop *loop, uint64_t now)
 {
+    atomic_store_explicit(&loop->progressed, now, memory_order_relaxed);
     take_tls(loop);
+    deadlines_tick(&loop->connections);
     if (loop->hits)
         hits_report(loop);
     upstream_turn(loop->upstream);
-    if (atomic_load(&loop->gateway->state) == STATE_SERVING) {
+    if (loop->inspect)
+        inspect_turn(loop->inspect);
+    int state = atomic_load(&loop->gateway->state);
+    if (state == STATE_SERVING) {
         return false;
     }
     if (!loop->leaving_since) {
         begin_leaving(loop, now);
     }
-    return go_on_leaving(loop, now);
+    if (!loop->closing_since && state != STATE_LEAVING) {
+        begin_closing(loop, now);
+    }
+    return go_on_leaving(loop, now) && state != STATE_DRAINING;
 }
 
 void *loop_run(void *argument)
@@ -211,6 +300,8 @@ void *loop_run(void *argument)
             upstream_turn(loop->upstream);
         }
         uint64_t now = clock_now();
+        loop->connections.now = now;
+        loop->connections.turn++;
         if (now >= next_tick) {
             next_tick = now + TICK;
             done = tick(loop, now);
@@ -218,6 +309,7 @@ void *loop_run(void *argument)
         if (loop->hits)
             hits_turn_ends(loop->hits);
     }
+    inspect_free(&loop->inspect);
     upstream_free(&loop->upstream);
     hits_free(&loop->hits);
     atomic_fetch_add(&loop->gateway->left, 1);

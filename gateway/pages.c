@@ -19,8 +19,8 @@ static const struct {
 };
 
 /* Each page three times: as it is, reloading itself, and as programs that read the API have it. */
-enum form { FORM_PLAIN, FORM_RELOADING, FORM_PROBLEM, FORM_COUNT };
-static char *pages[PAGE_COUNT][FORM_COUNT];
+enum page_form { PLAIN, RELOADING, PROBLEM, PAGE_FORMS };
+static char *pages[PAGE_COUNT][PAGE_FORMS];
 
 /* In the markup of the site's other pages, so that its stylesheet fits. */
 static char *make_page(int status, const char *title, const char *sentence, const char *stylesheet, bool reload)
@@ -77,41 +77,48 @@ void pages_make(const struct files *files)
     const char *stylesheet = files ? files_name(files, "site.css") : "";
     pages_free();
     for (int page = PAGE_NONE + 1; page < PAGE_COUNT; page++) {
-        for (int reload = FORM_PLAIN; reload <= FORM_RELOADING; reload++) {
+        for (int reload = PLAIN; reload <= RELOADING; reload++) {
             pages[page][reload] =
                 make_page(TEXTS[page].status, TEXTS[page].title, TEXTS[page].sentence, stylesheet, reload);
         }
-        pages[page][FORM_PROBLEM] = make_problem(TEXTS[page].status, TEXTS[page].title, TEXTS[page].sentence);
+        pages[page][PROBLEM] = make_problem(TEXTS[page].status, TEXTS[page].title, TEXTS[page].sentence);
     }
 }
 
 void pages_free(void)
 {
     for (int page = 0; page < PAGE_COUNT; page++) {
-        for (int form = 0; form < FORM_COUNT; form++) {
+        for (int form = 0; form < PAGE_FORMS; form++) {
             free(pages[page][form]);
             pages[page][form] = NULL;
         }
     }
 }
 
+enum page page_of_status(int status)
+{
+    for (int page = PAGE_NONE + 1; page < PAGE_COUNT; page++) {
+        if (TEXTS[page].status == status) {
+            return (enum page)page;
+        }
+    }
+    return status >= 400 && status < 500 ? PAGE_BAD_REQUEST : PAGE_BROKEN;
+}
+
 void page_send(h2o_req_t *req, enum page page, unsigned retry_after)
 {
     /* Reloading by itself is right only for what may be asked again without a question. */
-    enum form form =
-        (page == PAGE_UNAVAILABLE || page == PAGE_BUSY) && request_is(req, "GET") ? FORM_RELOADING : FORM_PLAIN;
+    enum page_form form = (page == PAGE_UNAVAILABLE || page == PAGE_BUSY) && request_is(req, "GET") ? RELOADING : PLAIN;
     if (retry_after > 0) {
         char *text = h2o_mem_alloc_pool(&req->pool, 12);
         snprintf(text, 12, "%u", retry_after);
         reply_header(req, H2O_TOKEN_RETRY_AFTER, text);
     }
-    if (str_starts(request_path(req), STR("/api/"))) { /* open to scripts of any site, as all its answers are */
-        form = FORM_PROBLEM;
-        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("access-control-allow-origin"), 0, NULL,
-                              H2O_STRLIT("*"));
+    if (str_starts(request_path(req), STR("/api/"))) {
+        form = PROBLEM;
     }
     reply_header(req, H2O_TOKEN_CONTENT_TYPE,
-                 form == FORM_PROBLEM ? "application/problem+json" : "text/html; charset=utf-8");
+                 form == PROBLEM ? "application/problem+json" : "text/html; charset=utf-8");
     reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
     reply_bytes(req, TEXTS[page].status, str_of(pages[page][form]));
 }

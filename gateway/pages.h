@@ -16,6 +16,10 @@ struct files;
     X(NOT_FOUND, 404, "Page not found", "There is nothing at this address.")                                           \
     X(METHOD_NOT_ALLOWED, 405, "Not allowed", "This address can only be read.")                                        \
     X(TARGET_TOO_LONG, 414, "Address too long", "The address is longer than 8,192 characters.")                        \
+    X(BODY_TOO_LARGE, 413, "Too much was sent", "What the browser sent is larger than this address takes.")            \
+    X(NOT_EXPECTED, 417, "Not expected", "The browser expects something that is not done here.")                       \
+    X(MISDIRECTED, 421, "Not this site", "The name that was asked for is none of this site's.")                        \
+    X(TOO_MANY, 429, "Too many requests", "More was asked from your address than is answered at a time.")              \
     X(FIELDS_TOO_LARGE, 431, "Request too large",                                                                      \
       "The browser sent more header data than is taken here, often because of cookies.")                               \
     X(BROKEN, 500, "Something went wrong", "This page could not be made. The fault is ours and has been noted.")       \
@@ -38,6 +42,9 @@ enum page {
 /* Makes the pages, once, before any loop runs. files: for the stylesheet's name; may be NULL. */
 void pages_make(const struct files *files);
 void pages_free(void);
+
+/* The page that says this status, best of all: BAD_REQUEST for a 4xx that has none, BROKEN for others. */
+enum page page_of_status(int status);
 
 /* Sends the page, never to be stored. retry_after: seconds, for Retry-After with a 503; 0 leaves it out. Headers that
  * were added before stay. */

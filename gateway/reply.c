@@ -1,12 +1,16 @@
 #include "reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "cors.h"
 #include "fields.h"
+#include "headers.h"
 #include "log.h"
 #include "meters.h"
 #include "pages.h"
 #include "request.h"
+#include "visit.h"
 
 /* A body that stays until the request is gone. */
 struct kept {
@@ -37,8 +41,11 @@ static const char *reason_of(int status)
         {405, "Method Not Allowed"},
         {410, "Gone"},
         {412, "Precondition Failed"},
+        {413, "Content Too Large"},
         {414, "URI Too Long"},
         {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
@@ -71,12 +78,29 @@ void reply_line(h2o_req_t *req, const h2o_token_t *token, struct str name, struc
     }
 }
 
+void reply_range(h2o_req_t *req, const struct part *part, bool satisfiable)
+{
+    enum { ROOM = 64 };
+    char *text = h2o_mem_alloc_pool(&req->pool, ROOM);
+    int n = satisfiable ? snprintf(text, ROOM, "bytes %u-%u/%u", part->first, part->first + part->n - 1, part->whole)
+                        : snprintf(text, ROOM, "bytes */%u", part->whole);
+    reply_line(req, H2O_TOKEN_CONTENT_RANGE, STR_NONE, (struct str){text, (uint32_t)n});
+}
+
 /* length: SIZE_MAX when nothing is to be said of it. */
 static void send_response(h2o_req_t *req, int status, struct str body, size_t length)
 {
     static h2o_generator_t generator = {NULL, NULL};
     bool bodiless = status == 204 || status == 304;
 
+    struct visit *visit = visit_open(req);
+
+    if (visit) {
+        visit_answer(visit, body.n);
+        reply_line(req, NULL, STR("x-request-id"), visit_name(visit));
+    }
+    headers_add_table(req);
+    cors_add_lines(req);
     req->res.status = status;
     req->res.reason = reason_of(status);
     req->res.content_length = bodiless ? SIZE_MAX : length;
@@ -159,6 +183,9 @@ static void add_headers(h2o_req_t *req, const struct headers *headers, bool plai
         char *lower = to;
         memcpy(lower, name.p, name.n);
         h2o_strtolower(lower, name.n); /* HTTP/2 knows no capitals in names (RFC 9113 section 8.2.1) */
+        if (headers_own((struct str){lower, name.n})) {
+            continue;
+        }
         to += name.n;
         char *copy = to;
         if (plain && str_eq_nocase(name, STR("etag")) && value.n > 0 && *value.p == '"') {

@@ -10,6 +10,7 @@
 #include <zmq.h>
 
 #include "encoding.h"
+#include "http_condition.h"
 #include "messages.h"
 
 /*
@@ -27,6 +28,9 @@ void reply_line(h2o_req_t *req, const h2o_token_t *token, struct str name, struc
 
 /* Adds a response header; the value must live as long as the request. */
 void reply_header(h2o_req_t *req, const h2o_token_t *name, const char *value);
+
+/* Adds Content-Range: of the part that is sent, or, when the wish cannot be met, of the whole that there is. */
+void reply_range(h2o_req_t *req, const struct part *part, bool satisfiable);
 
 /*
  * Sends status and body, with the headers that were added. The bytes must live as long as the request. HEAD sends the

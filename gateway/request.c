@@ -1,9 +1,7 @@
 #include "request.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include "fields.h"
+#include "target.h"
 
 #define HOST_MAX 255
 
@@ -91,8 +89,46 @@ static bool is_within_limit(const h2o_req_t *req)
     return bytes <= REQUEST_FIELDS_BYTES;
 }
 
-enum page request_normalize(h2o_req_t *req)
+/* HTTP/2 may say the authority in Host too, or only there, but not two different ones (RFC 9113 section 8.3.1). For
+ * HTTP/1.1 libh2o has taken it out of the lines. */
+static bool settle_authority(h2o_req_t *req)
 {
+    bool absent = req->input.authority.base == req->hostconf->authority.hostport.base;
+    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_HOST, -1);
+    if (at >= 0) {
+        h2o_iovec_t host = req->headers.entries[at].value;
+        if (h2o_find_header(&req->headers, H2O_TOKEN_HOST, at) >= 0 ||
+            (!absent && !str_eq_nocase(str_of_iovec(host), str_of_iovec(req->authority)))) {
+            return false;
+        }
+        req->authority = host;
+        h2o_delete_header(&req->headers, at);
+    } else if (absent && req->version >= 0x101) {
+        return false; /* RFC 9112 section 3.2; libh2o puts its own there */
+    }
+    return true;
+}
+
+/* Brings an absolute-form, which HTTP/2 does not have, into origin-form; its authority is what counts then. */
+static bool settle_path(h2o_req_t *req)
+{
+    h2o_url_t url;
+    if (req->path.len > 0 && req->path.base[0] == '/') {
+        return true;
+    }
+    if (req->version < 0x200 && h2o_url_parse(req->path.base, req->path.len, &url) == 0) {
+        req->authority = url.authority;
+        req->path = url.path;
+        return true;
+    }
+    return request_is(req, "OPTIONS") && h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*"));
+}
+
+enum page request_normalize(h2o_req_t *req, const struct hosts *hosts, uint64_t body_max)
+{
+    if (req->headers.size == 1 && req->headers.entries[0].name->base[0] == REQUEST_REFUSED[0]) {
+        return (enum page)req->headers.entries[0].value.base[0];
+    }
     if (!field_is_token(str_of_iovec(req->method))) {
         return PAGE_BAD_REQUEST;
     }
@@ -105,22 +141,18 @@ enum page request_normalize(h2o_req_t *req)
     if (!is_within_limit(req)) {
         return PAGE_FIELDS_TOO_LARGE;
     }
-    if (req->version == 0x101 && req->input.authority.base == req->hostconf->authority.hostport.base) {
-        return PAGE_BAD_REQUEST; /* HTTP/1.1 without Host (RFC 9112 section 3.2); libh2o puts its own there */
-    }
-    if (req->path.len > 0 && req->path.base[0] != '/') {
-        h2o_url_t url;
-        if (h2o_url_parse(req->path.base, req->path.len, &url) == 0) { /* absolute-form: its authority is what counts */
-            req->authority = url.authority;
-            req->path = url.path;
-        } else if (!(request_is(req, "OPTIONS") && h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*")))) {
-            return PAGE_BAD_REQUEST;
-        }
-    }
-    if (req->path.len == 0 || !is_visible(str_of_iovec(req->path)) || !is_authority(str_of_iovec(req->authority))) {
+    if (!settle_authority(req) || !settle_path(req) || !is_visible(str_of_iovec(req->path)) ||
+        !is_authority(str_of_iovec(req->authority))) {
         return PAGE_BAD_REQUEST;
     }
-    return PAGE_NONE;
+    struct str path = request_path(req);
+    if (!str_eq(path, STR("*")) && !target_path_is_proper(path)) {
+        return PAGE_BAD_REQUEST;
+    }
+    if (!hosts_know(hosts, str_of_iovec(req->authority))) {
+        return PAGE_MISDIRECTED;
+    }
+    return req->entity.len > target_body_limit(path, body_max) ? PAGE_BODY_TOO_LARGE : PAGE_NONE;
 }
 
 /* Is the field named by one of the Connection lines? */
@@ -156,27 +188,4 @@ enum page request_read(h2o_req_t *req, struct message *message)
         }
     }
     return PAGE_NONE;
-}
-
-struct str request_client(h2o_req_t *req, char *buffer, size_t size)
-{
-    struct sockaddr_storage address;
-    const void *bytes = NULL;
-    int family = AF_INET;
-
-    if (req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&address) == 0) {
-        return STR("");
-    }
-    if (address.ss_family == AF_INET) {
-        bytes = &((struct sockaddr_in *)&address)->sin_addr;
-    } else if (address.ss_family == AF_INET6) {
-        const struct in6_addr *six = &((struct sockaddr_in6 *)&address)->sin6_addr;
-        bool mapped = IN6_IS_ADDR_V4MAPPED(six);
-        family = mapped ? AF_INET : AF_INET6;
-        bytes = mapped ? (const void *)&six->s6_addr[12] : six;
-    }
-    if (!bytes || !inet_ntop(family, bytes, buffer, (socklen_t)size)) {
-        return STR("");
-    }
-    return str_of(buffer);
 }

@@ -7,25 +7,28 @@
 
 #include <h2o.h>
 
+#include "hosts.h"
 #include "messages.h"
 #include "pages.h"
 
 #define REQUEST_FIELDS_BYTES 65536 /* names and values together; beyond it 431 */
 
+/* The name of the only header line of a request that a guard refuses (guards.h), which no client can send. Its value
+ * is one byte, the enum page. */
+#define REQUEST_REFUSED ":refused"
+
 /*
  * Brings the target into origin-form (RFC 9112 section 3.2.1), or "*" for OPTIONS, with what an absolute-form says as
- * the authority. Call it first. PAGE_NONE, or the page that refuses the request.
+ * the authority, and checks what every request must keep to: method, path (target.h), name of the site, length of
+ * header and body. Call it first. PAGE_NONE, or the page that refuses the request.
  */
-enum page request_normalize(h2o_req_t *req);
+enum page request_normalize(h2o_req_t *req, const struct hosts *hosts, uint64_t body_max);
 
 /*
  * Fills method, scheme, target and headers: every end-to-end line in order, host first (RFC 9110 section 7.6.1).
  * PAGE_NONE, or the page that refuses it. The texts live as long as the request.
  */
 enum page request_read(h2o_req_t *req, struct message *message);
-
-/* The client's address as text, without a port; "" when it is not known. buffer: at least INET6_ADDRSTRLEN. */
-struct str request_client(h2o_req_t *req, char *buffer, size_t size);
 
 bool request_is(const h2o_req_t *req, const char *method);
 /* GET, HEAD, OPTIONS, TRACE (RFC 9110 section 9.2.1): may be sent twice. */

@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REGION_SIZE (sizeof(struct counters_head) + COUNTERS_MAX * sizeof(struct counter))
+#define LIVES       "process.lives"
+#define PEERS_AT    (sizeof(struct counters_head) + COUNTERS_MAX * sizeof(struct counter))
+#define REGION_SIZE (PEERS_AT + PEER_ROWS * sizeof(struct peer_row))
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct counters_head *region;
@@ -66,8 +68,36 @@ static bool region_move(const char *temporary, const char *path)
     return done;
 }
 
+/* How many lives the file says that the name has had; 0 when there is none, or it is none of ours. */
+static uint64_t lives_before(const char *path)
+{
+    struct counters_head head;
+    struct counter c;
+    uint64_t lives = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    if (fd < 0) {
+        return 0;
+    }
+    if (pread(fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) && head.magic == COUNTERS_MAGIC &&
+        head.format == COUNTERS_FORMAT) {
+        for (uint32_t i = 0; i < head.n && i < COUNTERS_MAX; i++) {
+            if (pread(fd, &c, sizeof(c), (off_t)(sizeof(head) + i * sizeof(c))) != (ssize_t)sizeof(c)) {
+                break;
+            }
+            if (strncmp(c.name, LIVES, sizeof(c.name)) == 0) {
+                lives = c.value;
+                break;
+            }
+        }
+    }
+    close(fd);
+    return lives;
+}
+
 bool counters_open(const char *path, const char *stage, const char *instance)
 {
+    struct counter *lives = counter(LIVES, COUNTER_GAUGE);
     char temporary[4096];
     bool done;
 
@@ -75,8 +105,8 @@ bool counters_open(const char *path, const char *stage, const char *instance)
         errno = ENAMETOOLONG;
         return false;
     }
+    gauge(lives, lives_before(path) + 1);
     pthread_mutex_lock(&mutex);
-    region_make();
     snprintf(region->stage, sizeof(region->stage), "%s", stage);
     snprintf(region->instance, sizeof(region->instance), "%s", instance);
     unlink(temporary); /* of an earlier process with our number */
@@ -121,6 +151,23 @@ struct counter *counter(const char *name, enum counter_kind kind)
         found->kind = kind;
         /* A reader in another process sees the new number only with the name in place. */
         __atomic_store_n(&region->n, region->n + 1, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&mutex);
+    return found;
+}
+
+struct peer_row *peer_row_take(void)
+{
+    struct peer_row *rows, *found = NULL;
+
+    pthread_mutex_lock(&mutex);
+    region_make();
+    rows = (struct peer_row *)(void *)((char *)region + PEERS_AT);
+    for (unsigned i = 0; i < PEER_ROWS && !found; i++) {
+        if (atomic_load(&rows[i].standing) == PEER_UNUSED) {
+            found = &rows[i];
+            atomic_store(&found->standing, PEER_CONNECTING);
+        }
     }
     pthread_mutex_unlock(&mutex);
     return found;

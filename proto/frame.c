@@ -4,6 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* tests/bench/tap.py compares with a build without the tap what the tap costs while nobody watches. */
+#ifdef FILMYFLY_NO_TAP
+#define IS_BODY_LOOKED_AT(side, bytes) ((bytes) > (side)->part_max)
+#define IS_HEAD_LOOKED_AT(side, bytes) ((bytes) > LIMIT_HEAD_BYTES)
+#else
+#define IS_BODY_LOOKED_AT(side, bytes) ((bytes) >= (side)->body_stop)
+#define IS_HEAD_LOOKED_AT(side, bytes) ((bytes) >= (side)->head_stop)
+#endif
+
+/* Not on the way of a message that is neither too long nor watched. */
+#define COLD __attribute__((cold, noinline))
+
 void frame_open(struct frame_side *side, const char *name, const struct settings *settings)
 {
     char text[64];
@@ -24,11 +36,27 @@ void frame_open(struct frame_side *side, const char *name, const struct settings
     side->unsent = counter(text, COUNTER_SUM);
     side->head.limit = LIMIT_HEAD_BYTES + 64;
     side->part_max = settings->body_max > LIMIT_HEAD_BYTES ? settings->body_max : LIMIT_HEAD_BYTES;
+    snprintf(side->name, sizeof(side->name), "%s", name);
+    frame_watch(side, NULL, NULL);
 }
 
 void frame_close(struct frame_side *side)
 {
     buffer_release(&side->head);
+}
+
+void frame_watch(struct frame_side *side, frame_watcher *watcher, void *user)
+{
+    side->watcher = watcher;
+    side->user = user;
+    side->body_stop = watcher ? 0 : side->part_max + 1;
+    side->head_stop = watcher ? 0 : LIMIT_HEAD_BYTES + 1;
+}
+
+void frame_name_peers(struct frame_side *side, frame_peer *peer, const void *owner)
+{
+    side->peer = peer;
+    side->owner = owner;
 }
 
 void frame_limit_socket(const struct frame_side *side, void *socket, int hwm)
@@ -52,15 +80,9 @@ void frame_misplaced(struct frame_side *side, const char *peer, const struct mes
     bad(side, peer, message_name(message->type), why);
 }
 
-/* Reads what follows the head; whatever is not exactly head and body is read to its end and refused. */
-static const char *read_rest(void *socket, zmq_msg_t *head, zmq_msg_t *body)
+/* Reads to the end of a message that has more parts than it may. */
+COLD static const char *refuse_parts(void *socket)
 {
-    if (!zmq_msg_more(head))
-        return "no body part";
-    if (zmq_msg_recv(body, socket, ZMQ_DONTWAIT) < 0)
-        return "no body";
-    if (!zmq_msg_more(body))
-        return NULL;
     bool more = true;
     while (more) {
         zmq_msg_t part;
@@ -69,6 +91,28 @@ static const char *read_rest(void *socket, zmq_msg_t *head, zmq_msg_t *body)
         zmq_msg_close(&part);
     }
     return "more than two parts";
+}
+
+/* Reads what follows the head; whatever is not exactly head and body is read to its end and refused. */
+static const char *read_rest(void *socket, zmq_msg_t *head, zmq_msg_t *body)
+{
+    if (!zmq_msg_more(head))
+        return "no body part";
+    if (zmq_msg_recv(body, socket, ZMQ_DONTWAIT) < 0)
+        return "no body";
+    return zmq_msg_more(body) ? refuse_parts(socket) : NULL;
+}
+
+/* Unpacks what is too long or watched, or was found to be bad by `why` already. */
+COLD static const char *look_at_read(struct frame_side *side, const char *peer, zmq_msg_t *head, zmq_msg_t *body,
+                                     const char *why)
+{
+    if (!why)
+        why = message_unpack(zmq_msg_data(head), zmq_msg_size(head), &side->message);
+    if (side->watcher)
+        side->watcher(side->user, &(struct frame_passed){side->name, peer, true, zmq_msg_data(head), zmq_msg_size(head),
+                                                         body, why});
+    return why;
 }
 
 enum frame_found frame_read(struct frame_side *side, void *socket, const char *peer, zmq_msg_t *head, zmq_msg_t *body)
@@ -80,14 +124,17 @@ enum frame_found frame_read(struct frame_side *side, void *socket, const char *p
         return FRAME_NONE;
     m->type = MESSAGE_NONE;
     const char *why = read_rest(socket, head, body);
-    if (!why)
-        why = message_unpack(zmq_msg_data(head), zmq_msg_size(head), m);
+    size_t n = zmq_msg_size(head);
+    if (why || IS_HEAD_LOOKED_AT(side, n))
+        why = look_at_read(side, peer, head, body, why);
+    else
+        why = message_unpack_within(zmq_msg_data(head), n, m);
     if (why) {
         bad(side, peer, m->type ? message_name(m->type) : "message", why);
         return FRAME_BAD;
     }
     count(side->in[m->type], 1);
-    count(side->bytes_in, zmq_msg_size(head) + zmq_msg_size(body));
+    count(side->bytes_in, n + zmq_msg_size(body));
     return FRAME_GOOD;
 }
 
@@ -119,6 +166,34 @@ static bool send_parts(void *socket, const void *routing_id, size_t routing_id_n
     return sent;
 }
 
+/* The way of a message that is too long, or watched. */
+COLD static bool write_looked_at(struct frame_side *side, void *socket, const void *routing_id, size_t routing_id_n,
+                                 enum message_type type, const struct buffer *head, zmq_msg_t *body)
+{
+    /* A longer part would end the connection at the receiver's ZMQ_MAXMSGSIZE, and all that is in flight on it. */
+    if (head->n == 0 || zmq_msg_size(body) > side->part_max) {
+        zmq_msg_close(body);
+        zmq_msg_init(body);
+        count(side->unsent, 1);
+        errno = EINVAL;
+        return false;
+    }
+    zmq_msg_t passed; /* the same bytes: sending takes the body's away */
+    zmq_msg_init(&passed);
+    zmq_msg_copy(&passed, body);
+    side->body_stop = side->part_max + 1; /* this time it goes on */
+    bool sent = frame_write_packed(side, socket, routing_id, routing_id_n, type, head, body);
+    int why = errno;
+    side->body_stop = 0;
+    if (sent)
+        side->watcher(side->user,
+                      &(struct frame_passed){side->name, side->peer(side->owner, socket, routing_id, routing_id_n),
+                                             false, head->p, head->n, &passed, NULL});
+    zmq_msg_close(&passed);
+    errno = why;
+    return sent;
+}
+
 bool frame_write_packed(struct frame_side *side, void *socket, const void *routing_id, size_t routing_id_n,
                         enum message_type type, const struct buffer *head, zmq_msg_t *body)
 {
@@ -127,12 +202,9 @@ bool frame_write_packed(struct frame_side *side, void *socket, const void *routi
     if (!body)
         body = &none;
     size_t bytes = zmq_msg_size(body);
-    bool sent = false;
-    /* A longer part would end the connection at the receiver's ZMQ_MAXMSGSIZE, and all that is in flight on it. */
-    if (head->n == 0 || bytes > side->part_max)
-        errno = EINVAL;
-    else
-        sent = send_parts(socket, routing_id, routing_id_n, head->p, head->n, body);
+    if (head->n == 0 || IS_BODY_LOOKED_AT(side, bytes))
+        return write_looked_at(side, socket, routing_id, routing_id_n, type, head, body);
+    bool sent = send_parts(socket, routing_id, routing_id_n, head->p, head->n, body);
     int why = errno;
     zmq_msg_close(body);
     zmq_msg_init(body);

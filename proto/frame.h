@@ -1,6 +1,7 @@
 /*
  * The one place of a process through which every message goes, in and out: it bounds, decodes, counts and logs what is
- * bad by the peer's name.
+ * bad by the peer's name, and tells who watches. To be watched costs an unwatched side nothing: it rides on two checks
+ * that are there anyway.
  */
 #ifndef FILMYFLY_FRAME_H
 #define FILMYFLY_FRAME_H
@@ -13,6 +14,21 @@
 #include "messages.h"
 #include "settings.h"
 
+/* A message that passed a watched side. Everything belongs to the caller and lives until the watcher returns. */
+struct frame_passed {
+    const char *side; /* "left" */
+    const char *peer; /* "gateway/1.0"; "?" when it has said no name */
+    bool in;
+    const void *head;
+    size_t head_n;
+    zmq_msg_t *body;
+    const char *bad; /* why it was refused; NULL: it was good */
+};
+typedef void frame_watcher(void *user, const struct frame_passed *passed);
+
+/* The name of the peer that a message is sent to, static or the owner's. */
+typedef const char *frame_peer(const void *owner, void *socket, const void *routing_id, size_t routing_id_n);
+
 /* The side of a hop: its counters and its scratch memory. */
 struct frame_side {
     struct counter *in[MESSAGE_TYPES], *out[MESSAGE_TYPES];
@@ -21,11 +37,23 @@ struct frame_side {
     struct buffer head;
     struct message message; /* what frame_read read: large, so not on the stack */
     uint64_t part_max;      /* bytes of the longest part */
+    /* Bytes from which on a message is looked at: one more than the longest body and head, or 0 while it is watched. */
+    uint64_t body_stop, head_stop;
+    char name[24];
+    frame_peer *peer;
+    const void *owner;
+    frame_watcher *watcher;
+    void *user;
 };
 
-/* side: "left" or "right", the first word of its counters' names. */
+/* name: "left" or "right", the first word of its counters' names. */
 void frame_open(struct frame_side *side, const char *name, const struct settings *settings);
 void frame_close(struct frame_side *side);
+
+/* Every message that passes from now on is told to the watcher; NULL: to nobody. */
+void frame_watch(struct frame_side *side, frame_watcher *watcher, void *user);
+/* Who says to whom a message goes, for the watcher. */
+void frame_name_peers(struct frame_side *side, frame_peer *peer, const void *owner);
 
 /* Sets a socket's limits, as every socket of a hop has them; hwm: messages per peer and direction. */
 void frame_limit_socket(const struct frame_side *side, void *socket, int hwm);

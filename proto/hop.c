@@ -301,6 +301,16 @@ unsigned hop_in_flight(const struct hop *hop, unsigned peer)
     return hop->peer[peer].in_flight;
 }
 
+unsigned hop_credit(const struct hop *hop, unsigned peer)
+{
+    return hop->peer[peer].credit;
+}
+
+bool hop_hung(const struct hop *hop, unsigned peer)
+{
+    return hop->peer[peer].state == HUNG;
+}
+
 unsigned hop_held(const struct hop *hop)
 {
     return (unsigned)hop->open;

@@ -105,6 +105,8 @@ unsigned hop_ready(const struct hop *hop);   /* peers that take work */
 unsigned hop_pending(const struct hop *hop); /* requests waiting or sent */
 unsigned hop_waiting(const struct hop *hop);
 unsigned hop_in_flight(const struct hop *hop, unsigned peer);
+unsigned hop_credit(const struct hop *hop, unsigned peer);
+bool hop_hung(const struct hop *hop, unsigned peer); /* silent too long */
 unsigned hop_held(const struct hop *hop); /* requests remembered: pending, and over but still taking credit */
 
 #endif

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "counters.h"
 #include "frame.h"
+#include "inspect.h"
 #include "log.h"
 #include "registry.h"
 #include "stage.h"
@@ -44,6 +45,7 @@ struct instance {
     char name[2 * LIMIT_NAME + 2];
     uint64_t life, opened; /* opened: ns */
     uint32_t protocol;
+    struct peer_row *row; /* where it is shown; NULL: nowhere */
     zsock_t *dealer, *monitor;
 };
 
@@ -66,6 +68,16 @@ struct instances {
     struct log_limit registry_limit, socket_limit;
 };
 
+static const char *name_peer(const void *owner, void *socket, const void *routing_id, size_t n)
+{
+    const struct instances *all = owner;
+    (void)routing_id, (void)n;
+    for (int i = 0; i < HOP_PEERS; i++)
+        if (all->instance[i].dealer && zsock_resolve(all->instance[i].dealer) == socket)
+            return all->instance[i].name;
+    return "?";
+}
+
 struct instances *instances_new(const struct upstream_options *options, struct hop *hop, instances_answer *on_answer,
                                 void *user)
 {
@@ -86,12 +98,61 @@ struct instances *instances_new(const struct upstream_options *options, struct h
         return NULL;
     }
     frame_open(&all->side, options->side, options->settings);
+    frame_name_peers(&all->side, name_peer, all);
     all->deaths = counter_of(options->side, "deaths", COUNTER_SUM);
     return all;
 }
 
+/* What others may see. */
+
+static enum peer_standing standing_of(const struct instances *all, const struct instance *instance)
+{
+    switch (instance->state) {
+    case UNUSED:
+        break;
+    case CONNECTING:
+        return PEER_CONNECTING;
+    case CONNECTED:
+        return PEER_CONNECTED;
+    case FOREIGN:
+        return PEER_FOREIGN;
+    case GREETED:
+        if (hop_hung(all->hop, (unsigned)(instance - all->instance)))
+            return PEER_HUNG;
+        return instance->leaving || !instance->listed ? PEER_LEAVING : PEER_READY;
+    }
+    return PEER_UNUSED;
+}
+
+static void show(const struct instances *all, struct instance *instance)
+{
+    struct peer_row *row = instance->row;
+    unsigned number = (unsigned)(instance - all->instance);
+    if (!row)
+        return;
+    row->protocol = instance->protocol;
+    row->credit = hop_credit(all->hop, number);
+    row->in_flight = hop_in_flight(all->hop, number);
+    atomic_store(&row->standing, standing_of(all, instance));
+}
+
+static void show_first(const struct instances *all, struct instance *instance)
+{
+    struct peer_row *row = instance->row = peer_row_take();
+    if (!row)
+        return;
+    row->pid = 0;
+    row->since = instance->opened;
+    row->release[0] = '\0';
+    snprintf(row->from, sizeof(row->from), "%s/%s", all->options.own_stage, all->options.own_instance);
+    snprintf(row->to, sizeof(row->to), "%.*s", (int)sizeof(row->to) - 1, instance->name);
+    show(all, instance);
+}
+
 static void close_instance(struct instances *all, struct instance *instance)
 {
+    if (instance->row)
+        atomic_store(&instance->row->standing, PEER_UNUSED);
     zmq_socket_monitor(zsock_resolve(instance->dealer), NULL, 0);
     epoll_ctl(all->epoll, EPOLL_CTL_DEL, zsock_fd(instance->dealer), NULL);
     epoll_ctl(all->epoll, EPOLL_CTL_DEL, zsock_fd(instance->monitor), NULL);
@@ -127,6 +188,11 @@ void instances_wake(struct instances *all)
     uint64_t one = 1;
     if (write(all->wake, &one, sizeof(one)) < 0)
         log_debug("the wake-up of the hop to %s is raised already", all->options.stage);
+}
+
+void instances_inspect(struct instances *all, struct inspect *inspect)
+{
+    inspect_add(inspect, &all->side);
 }
 
 static unsigned number_of(const struct instances *all, const struct instance *instance)
@@ -192,6 +258,10 @@ static void on_hello(struct instances *all, struct instance *instance, const str
         log_info("%s takes work: process %u, credit %u, protocol %u, release " STR_FMT, instance->name,
                  (unsigned)m->pid, (unsigned)m->credit, instance->protocol, STR_ARG(m->release));
     instance->state = GREETED;
+    if (instance->row) {
+        instance->row->pid = m->pid;
+        snprintf(instance->row->release, sizeof(instance->row->release), STR_FMT, STR_ARG(m->release));
+    }
     hop_peer_ready(all->hop, now, number_of(all, instance), (uint32_t)m->credit);
 }
 
@@ -390,6 +460,7 @@ static void open_instance(struct instances *all, struct instance *instance, cons
     }
     watch(all, zsock_fd(instance->dealer), number_of(all, instance) * 2);
     watch(all, zsock_fd(instance->monitor), number_of(all, instance) * 2 + MONITOR);
+    show_first(all, instance);
     look_at_monitor(all, instance, now);
 }
 
@@ -435,5 +506,6 @@ void instances_find(struct instances *all, uint64_t now)
             hop_peer_leaving(all->hop, now, (unsigned)i);
         else if (instance->state == CONNECTING && (!instance->listed || now - instance->opened > CONNECT_FOR))
             close_instance(all, instance);
+        show(all, instance);
     }
 }

@@ -17,6 +17,7 @@
 #include "upstream.h"
 
 struct instances;
+struct inspect;
 
 /* An answer came: RESPONSE, RESULT, REFUSED, FAILED or BUSY. False: it does not answer what was asked. message and body
  * live until it returns; the body may be taken. */
@@ -32,6 +33,9 @@ void instances_free(struct instances **instances);
 int instances_fd(const struct instances *instances);
 /* Makes the descriptor readable: work was left for the next turn. */
 void instances_wake(struct instances *instances);
+
+/* Shows what passes here; to be freed before the instances. */
+void instances_inspect(struct instances *instances, struct inspect *inspect);
 
 /* Looks at the registry: who is new is connected to, who is gone from it gets no more work. */
 void instances_find(struct instances *instances, uint64_t now);

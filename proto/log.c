@@ -1,6 +1,7 @@
 /*
- * The log of a process. Standard error is opened anew, not blocking, where it is a pipe or a terminal, because the flag
- * O_NONBLOCK on the descriptor itself would be shared with whoever else holds it (the shell, the other stages).
+ * The log of a process: standard error, and the ring of its last lines (log_ring.h). Standard error is opened anew, not
+ * blocking, where it is a pipe or a terminal, because the flag O_NONBLOCK on the descriptor itself would be shared with
+ * whoever else holds it (the shell, the other stages).
  */
 #include "log.h"
 
@@ -16,6 +17,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "log_ring.h"
 
 /* A line up to PIPE_BUF bytes goes into a pipe whole or not at all. */
 #define LINE_MAX_BYTES PIPE_BUF
@@ -68,6 +71,11 @@ bool log_enabled(enum log_level level)
     return (int)level <= atomic_load_explicit(&log_level_now, memory_order_relaxed);
 }
 
+const char *log_level_word(enum log_level level)
+{
+    return level_words[level];
+}
+
 static bool log_send(const char *line, size_t n)
 {
     ssize_t sent;
@@ -94,7 +102,7 @@ __attribute__((format(printf, 3, 0))) static void log_line(enum log_level level,
     char line[LINE_MAX_BYTES];
     struct timespec now;
     struct tm utc;
-    size_t n = 0;
+    size_t n = 0, text;
     int saved = errno;
     unsigned long long lost = atomic_exchange_explicit(&log_dropped, 0, memory_order_relaxed);
 
@@ -103,6 +111,7 @@ __attribute__((format(printf, 3, 0))) static void log_line(enum log_level level,
     n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &utc);
     n = log_advance(n, snprintf(line + n, sizeof(line) - n, ".%03ldZ %s %s: ", now.tv_nsec / 1000000, log_name,
                                 level_words[level]));
+    text = n;
     n = log_advance(n, vsnprintf(line + n, sizeof(line) - n, format, arguments));
     if (left_out > 0) {
         n = log_advance(n, snprintf(line + n, sizeof(line) - n, " (%u lines like this were left out)", left_out));
@@ -116,6 +125,7 @@ __attribute__((format(printf, 3, 0))) static void log_line(enum log_level level,
             line[i] = '?';
         }
     }
+    log_ring_write((uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec, level, line + text, n - text);
     line[n++] = '\n';
     if (!log_send(line, n)) {
         atomic_fetch_add_explicit(&log_dropped, lost + 1, memory_order_relaxed);

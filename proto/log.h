@@ -1,7 +1,7 @@
 /*
  * One line an event on standard error: time (UTC), stage/instance, level, sentence. A line says who, what, which
  * request, and what happens next; it is written with one write(2), control characters become '?', and a line that would
- * block is dropped and counted, never waited for.
+ * block is dropped and counted, never waited for. The last lines are kept beside it, see log_ring.h.
  */
 #ifndef FILMYFLY_LOG_H
 #define FILMYFLY_LOG_H
@@ -16,6 +16,8 @@ void log_open(const char *name);
 /* False when the word is none of error, warning, info, debug. */
 bool log_set_level(const char *word);
 bool log_enabled(enum log_level level);
+/* "error", "warning", "info" or "debug" */
+const char *log_level_word(enum log_level level);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -301,12 +301,19 @@ static void lacking_field(const struct message_field *field, struct message *mes
 
 const char *message_unpack(const void *head, size_t n, struct message *message)
 {
+    if (n <= LIMIT_HEAD_BYTES)
+        return message_unpack_within(head, n, message);
     message->type = MESSAGE_NONE;
     message->protocol = 0;
     message->id = 0;
-    if (n > LIMIT_HEAD_BYTES)
-        return "the head is too long";
+    return "the head is too long";
+}
 
+const char *message_unpack_within(const void *head, size_t n, struct message *message)
+{
+    message->type = MESSAGE_NONE;
+    message->protocol = 0;
+    message->id = 0;
     struct reader r = reader_of(head, n);
     uint32_t items;
     uint64_t protocol, type;

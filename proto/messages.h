@@ -204,6 +204,8 @@ bool message_pack(const struct message *message, uint32_t protocol, struct buffe
  * NULL, or why the head is refused (a static sentence); id and type are set as far as they could be read.
  */
 const char *message_unpack(const void *head, size_t n, struct message *message);
+/* The same for a head that is known to be no longer than LIMIT_HEAD_BYTES. */
+const char *message_unpack_within(const void *head, size_t n, struct message *message);
 
 /*
  * Copies type, id and the fields of the type: no more than is used, since the structure is large. Texts stay where they

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATH_SIZE   sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -37,8 +38,9 @@ static bool make_folder(const char *run_dir, const char *folder, char *error, si
         snprintf(error, error_size, "FILMYFLY_RUN_DIR %s cannot be made: %s", run_dir, strerror(errno));
         return false;
     }
-    if (mkdir(folder, FOLDER_MODE) == 0) {
-        /* mkdir drops the set-group-id bit on some file systems and honours the umask. */
+    /* Without the set-group-id bit at first: mkdir drops it on some file systems, and where a supervisor forbids such
+     * bits (systemd's RestrictSUIDSGID=) a folder that is there already would be refused too. */
+    if (mkdir(folder, 0750) == 0) {
         if (chmod(folder, FOLDER_MODE) < 0 && errno != EPERM) {
             snprintf(error, error_size, "%s: permissions cannot be set: %s", folder, strerror(errno));
             return false;
@@ -68,6 +70,18 @@ static bool set_paths(struct claim *claim, const char *instance, char *error, si
     return true;
 }
 
+/* Whoever looks whether an instance lives (filmyfly status) holds a shared lock for some microseconds. An instance's
+ * own is exclusive, and stays. */
+static bool lock_is_only_looked_at(int fd)
+{
+    for (int i = 0; i < 5; i++) {
+        if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+            return true; /* closing gives it back */
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    return false;
+}
+
 /*
  * Takes the lock of the name in set_paths. 1 taken, 0 held by another, -1 error (errno). A file that was unlinked while
  * we waited for its lock is not the name any more: look again.
@@ -80,6 +94,10 @@ static int take_lock(struct claim *claim)
             return -1;
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
             int why = errno;
+            if (why == EWOULDBLOCK && tries == 0 && lock_is_only_looked_at(fd)) {
+                close(fd);
+                continue;
+            }
             close(fd);
             errno = why;
             return why == EWOULDBLOCK ? 0 : -1;
@@ -180,6 +198,11 @@ failed:
     return NULL;
 }
 
+const char *claim_stage(const struct claim *claim)
+{
+    return strrchr(claim->folder, '/') + 1;
+}
+
 const char *claim_instance(const struct claim *claim)
 {
     return claim->instance;
@@ -193,6 +216,11 @@ const char *claim_bind_path(const struct claim *claim)
 const char *claim_stats_path(const struct claim *claim)
 {
     return claim->stats_path;
+}
+
+bool claim_file(const struct claim *claim, const char *suffix, char *path, size_t size)
+{
+    return (size_t)snprintf(path, size, "%s/%s%s", claim->folder, claim->instance, suffix) < size;
 }
 
 bool claim_publish(struct claim *claim)
@@ -211,15 +239,20 @@ bool claim_publish(struct claim *claim)
     return true;
 }
 
-void claim_withdraw(struct claim *claim)
+void claim_hide(struct claim *claim)
 {
-    if (claim->lock < 0)
-        return;
     struct stat named;
     if (claim->inode && stat(claim->socket_path, &named) == 0 && named.st_ino == claim->inode &&
         named.st_dev == claim->device)
         unlink(claim->socket_path);
     claim->inode = 0;
+}
+
+void claim_withdraw(struct claim *claim)
+{
+    if (claim->lock < 0)
+        return;
+    claim_hide(claim);
     close(claim->lock);
     claim->lock = -1;
 }

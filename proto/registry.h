@@ -19,14 +19,20 @@ struct claim; /* a name in the registry, held by this process */
  * NULL with one sentence in error (path too long for a Unix socket, not permitted, name taken by pid N).
  */
 struct claim *claim_new(const char *run_dir, const char *stage, const char *instance, char *error, size_t error_size);
+const char *claim_stage(const struct claim *claim);
 const char *claim_instance(const struct claim *claim);
 /* Path to bind: a temporary name in the same folder. */
 const char *claim_bind_path(const struct claim *claim);
 /* $RUN_DIR/<stage>/<instance>.stats */
 const char *claim_stats_path(const struct claim *claim);
+/* $RUN_DIR/<stage>/<instance><suffix>, such as ".config". False: it is longer than size. */
+bool claim_file(const struct claim *claim, const char *suffix, char *path, size_t size);
 /* Opens the bound socket to the group and renames it to its public name: from now on it gets work. False with errno. */
 bool claim_publish(struct claim *claim);
-/* Takes the public name away (only if it is still ours) and lets the lock go: a successor may take the name at once. */
+/* Takes the public name away (only if it is still ours) and keeps the lock: no more work, but still the owner of the
+ * name. */
+void claim_hide(struct claim *claim);
+/* Hides, and lets the lock go: a successor may take the name at once. */
 void claim_withdraw(struct claim *claim);
 /* Withdraws, and frees. */
 void claim_free(struct claim **claim);

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "counters.h"
 #include "frame.h"
+#include "inspect.h"
 #include "log.h"
 #include "stage.h"
 
@@ -61,14 +62,24 @@ struct serve {
     uint32_t peers_n;
     struct ticket *open;
     uint32_t held;
-    bool leaving;
-    uint64_t leaving_since;
+    bool draining, leaving; /* takes no new work; has let its name go too */
+    uint64_t draining_since;
     struct frame_side side;
     struct message answer; /* what this module itself says: large, so not on the stack */
     struct counter *late, *refused, *held_gauge, *latency;
     uint64_t held_part;
     struct log_limit peers_limit, versions_limit, limits_limit;
 };
+
+static const char *name_peer(const void *owner, void *socket, const void *routing_id, size_t n)
+{
+    const struct serve *serve = owner;
+    (void)socket;
+    for (const struct peer *p = serve->peers; p < serve->peers + serve->peers_n; p++)
+        if (p->routing_id_n == n && memcmp(p->routing_id, routing_id, n) == 0)
+            return p->name;
+    return "?";
+}
 
 struct serve *serve_new(const struct serve_options *options, char *error, size_t error_size)
 {
@@ -89,6 +100,7 @@ struct serve *serve_new(const struct serve_options *options, char *error, size_t
     if (!serve->options.side)
         serve->options.side = "left";
     frame_open(&serve->side, serve->options.side, options->settings);
+    frame_name_peers(&serve->side, name_peer, serve);
     serve->router = zsock_new(ZMQ_ROUTER);
     if (!serve->router) {
         snprintf(error, error_size, "a ZeroMQ socket cannot be made: %s", zmq_strerror(zmq_errno()));
@@ -118,6 +130,7 @@ struct serve *serve_new(const struct serve_options *options, char *error, size_t
     serve->refused = counter_of(serve->options.side, "busy", COUNTER_SUM);
     serve->held_gauge = counter_of(serve->options.side, "held", COUNTER_GAUGE);
     serve->latency = counter_of(serve->options.side, "answered.ns", COUNTER_HISTOGRAM);
+    gauge(counter_of(serve->options.side, "credit", COUNTER_GAUGE), serve->options.credit);
     return serve;
 }
 
@@ -162,6 +175,16 @@ int serve_fd(const struct serve *serve)
 unsigned serve_held(const struct serve *serve)
 {
     return serve->held;
+}
+
+const struct claim *serve_claim(const struct serve *serve)
+{
+    return serve->options.claim;
+}
+
+void serve_inspect(struct serve *serve, struct inspect *inspect)
+{
+    inspect_add(inspect, &serve->side);
 }
 
 uint64_t ticket_deadline(const struct ticket *ticket)
@@ -348,7 +371,7 @@ void serve_fail(struct serve *serve, struct ticket **slot, enum cause cause, con
 
 static bool is_patience_over(const struct serve *serve, uint64_t now)
 {
-    return serve->leaving && now - serve->leaving_since > BYE_PATIENCE;
+    return serve->draining && now - serve->draining_since > BYE_PATIENCE;
 }
 
 static void on_hello(struct serve *serve, struct peer *peer, const struct message *m)
@@ -367,7 +390,7 @@ static void on_hello(struct serve *serve, struct peer *peer, const struct messag
         peer->protocol = PROTOCOL_OLDEST;
     }
     send_hello(serve, peer);
-    if (serve->leaving)
+    if (serve->draining)
         send_leave(serve, peer);
 }
 
@@ -471,17 +494,34 @@ void serve_turn(struct serve *serve)
 
 /* Leaving. */
 
+static void take_no_more(struct serve *serve)
+{
+    if (serve->draining)
+        return;
+    serve->draining = true;
+    serve->draining_since = clock_now();
+    claim_hide(serve->options.claim);
+    for (uint32_t i = 0; i < serve->peers_n; i++)
+        send_leave(serve, &serve->peers[i]);
+    serve_flush(serve);
+}
+
+void serve_drain(struct serve *serve)
+{
+    if (serve->draining)
+        return;
+    log_info("draining: no new work, %u requests to finish", serve->held);
+    take_no_more(serve);
+}
+
 void serve_leave(struct serve *serve)
 {
     if (serve->leaving)
         return;
     serve->leaving = true;
-    serve->leaving_since = clock_now();
-    claim_withdraw(serve->options.claim);
     log_info("leaving: no new work, %u requests to finish", serve->held);
-    for (uint32_t i = 0; i < serve->peers_n; i++)
-        send_leave(serve, &serve->peers[i]);
-    serve_flush(serve);
+    take_no_more(serve);
+    claim_withdraw(serve->options.claim);
 }
 
 bool serve_left(const struct serve *serve)

@@ -14,6 +14,7 @@
 
 struct serve;
 struct ticket; /* the duty to answer one request; ends with serve_answer */
+struct inspect;
 
 /*
  * A request arrived (REQUEST or QUERY, as options.takes says). message and its texts live until this returns; body may
@@ -60,9 +61,17 @@ uint64_t ticket_deadline(const struct ticket *ticket); /* CLOCK_MONOTONIC, ns; n
 /* Tickets open now. */
 unsigned serve_held(const struct serve *serve);
 
+/* The claim that it was given. */
+const struct claim *serve_claim(const struct serve *serve);
+/* Shows what passes here; to be freed before the serve. */
+void serve_inspect(struct serve *serve, struct inspect *inspect);
+
+/* Takes no new work: hides the name, tells every peer, keeps answering. The instance may stay so for as long as it
+ * likes. */
+void serve_drain(struct serve *serve);
 /*
- * Graceful leaving: withdraws the name, tells every peer, keeps answering. serve_left turns true when every peer said
- * BYE (or a second passed without it) and no ticket is open; then wait for nothing more, free and exit.
+ * Graceful leaving: the same, and lets the name go. serve_left turns true when every peer said BYE (or a second passed
+ * without it) and no ticket is open; then wait for nothing more, free and exit.
  */
 void serve_leave(struct serve *serve);
 bool serve_left(const struct serve *serve);

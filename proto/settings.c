@@ -179,6 +179,37 @@ bool settings_load(struct settings *settings, unsigned stages, char *error, size
     return true;
 }
 
+static void print_text(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        fputc(iscntrl((unsigned char)*text) ? '?' : *text, out);
+    }
+}
+
+void settings_print(FILE *out, const struct settings *settings, unsigned stages)
+{
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        const struct setting *s = &table[i];
+        const void *field = (const char *)settings + s->offset;
+        char quantity[32];
+
+        if (!(s->stages & stages)) {
+            continue;
+        }
+        fprintf(out, "%s=", s->variable);
+        if (s->type == SETTING_TEXT) {
+            const char *text = *(const char *const *)field;
+            print_text(out, s->secret && *text ? "(hidden)" : text);
+        } else if (s->type == SETTING_SWITCH) {
+            fputs(*(const bool *)field ? "on" : "off", out);
+        } else {
+            print_quantity(quantity, sizeof(quantity), *(const uint64_t *)field, units_of(s->type));
+            fputs(quantity, out);
+        }
+        fputc('\n', out);
+    }
+}
+
 void settings_help(FILE *out, unsigned stages)
 {
     for (size_t i = 0; i < TABLE_SIZE; i++) {

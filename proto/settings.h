@@ -41,18 +41,54 @@ enum setting_for {
     X(credit, NUMBER, "FILMYFLY_CREDIT", "64", 1, 10000, FOR_ALL, 0, "Requests in flight per instance.")               \
     X(queue, NUMBER, "FILMYFLY_QUEUE", "1024", 1, 100000, FOR_ALL, 0, "Requests waiting per hop; beyond it: 503.")     \
     X(body_max, SIZE, "FILMYFLY_BODY_MAX", "4M", 1024, 67108864, FOR_ALL, 0, "Longest body of a message.")             \
+    X(memory_max, SIZE, "FILMYFLY_MEMORY_MAX", "500M", 1048576, 1099511627776ull, FOR_ALL, 0,                          \
+      "Anonymous memory of a process; beyond it, it leaves gracefully and is started again.")                          \
     X(site, TEXT, "FILMYFLY_SITE", "https://localhost:8443", 8, 255, FOR_GATEWAY | FOR_CACHER | FOR_RENDERER, 0,       \
       "The public address: canonical links.")                                                                          \
     X(cache_dir, TEXT, "FILMYFLY_CACHE_DIR", "", 0, 1000, FOR_GATEWAY | FOR_CACHER, 0,                                 \
       "Directory of the store; empty: nothing is stored, every page is made anew.")                                    \
     X(cache_size, SIZE, "FILMYFLY_CACHE_SIZE", "1G", 4194304, 1099511627776ull, FOR_CACHER, 0, "Limit of the store.")  \
+    X(hosts, TEXT, "FILMYFLY_HOSTS", "", 0, 4000, FOR_GATEWAY, 0,                                                      \
+      "Names that the site answers to, such as films.example or *.films.example; others get 421. Empty: that of "      \
+      "FILMYFLY_SITE.")                                                                                                \
+    X(hsts, DURATION, "FILMYFLY_HSTS", "365d", 0, 315360000000000000ull, FOR_GATEWAY, 0,                               \
+      "How long browsers that came by HTTPS use nothing else (Strict-Transport-Security); 0: it is not sent.")         \
+    X(cors_origins, TEXT, "FILMYFLY_CORS_ORIGINS", "*", 0, 4000, FOR_GATEWAY, 0,                                       \
+      "Origins whose pages may read /api/, such as https://films.example; *: all; empty: none.")                       \
     X(http, TEXT, "FILMYFLY_HTTP", "127.0.0.1:8080", 0, 255, FOR_GATEWAY, 0, "Address for HTTP; empty: none.")         \
     X(https, TEXT, "FILMYFLY_HTTPS", "127.0.0.1:8443", 0, 255, FOR_GATEWAY, 0, "Address for HTTPS; empty: none.")      \
-    X(tls_cert, TEXT, "FILMYFLY_TLS_CERT", "", 0, 1000, FOR_GATEWAY, 0, "Certificate chain, PEM; needed for HTTPS.")   \
+    X(http_mode, TEXT, "FILMYFLY_HTTP_MODE", "auto", 0, 20, FOR_GATEWAY, 0,                                            \
+      "What plain HTTP does: redirect (to HTTPS), serve, or auto: redirect unless there is no HTTPS or only this "     \
+      "machine can connect.")                                                                                          \
+    X(acme_dir, TEXT, "FILMYFLY_ACME_DIR", "", 0, 1000, FOR_GATEWAY, 0,                                                \
+      "Directory for certificate authorities' challenges, as certbot's --webroot-path; empty: none.")                  \
+    X(tls_cert, TEXT, "FILMYFLY_TLS_CERT", "", 0, 1000, FOR_GATEWAY, 0,                                                \
+      "Certificate chain, PEM; needed for HTTPS. An ECDSA and an RSA one with a comma between.")                       \
     X(tls_key, TEXT, "FILMYFLY_TLS_KEY", "", 0, 1000, FOR_GATEWAY, 0, "Private key, PEM; needed for HTTPS.")           \
     X(loops, NUMBER, "FILMYFLY_LOOPS", "0", 0, 64, FOR_GATEWAY, 0,                                                     \
       "Event loops when no sockets were handed over; 0: one per processor.")                                           \
     X(connections, NUMBER, "FILMYFLY_CONNECTIONS", "4096", 16, 1000000, FOR_GATEWAY, 0, "Open connections a loop.")    \
+    X(client_connections, NUMBER, "FILMYFLY_CLIENT_CONNECTIONS", "128", 0, 1000000, FOR_GATEWAY, 0,                    \
+      "Open connections of one client address (IPv6: /64); 0: any number.")                                            \
+    X(client_connects, NUMBER, "FILMYFLY_CLIENT_CONNECTS", "50", 0, 1000000, FOR_GATEWAY, 0,                           \
+      "New connections a second of one client, four times as many at once; 0: any number.")                            \
+    X(client_misses, NUMBER, "FILMYFLY_CLIENT_MISSES", "20", 0, 1000000, FOR_GATEWAY, 0,                               \
+      "Requests a second of one client that the store cannot answer, ten times as many at once; beyond: 429; 0: any "  \
+      "number.")                                                                                                       \
+    X(client_asking, NUMBER, "FILMYFLY_CLIENT_ASKING", "32", 0, 100000, FOR_GATEWAY, 0,                                \
+      "Requests of one client that wait for the cacher at a time; beyond: 429; 0: any number.")                        \
+    X(limit_loopback, SWITCH, "FILMYFLY_LIMIT_LOOPBACK", "off", 0, 0, FOR_GATEWAY, 0,                                  \
+      "The four limits hold for clients on this machine, too.")                                                        \
+    X(streams, NUMBER, "FILMYFLY_STREAMS", "100", 1, 100, FOR_GATEWAY, 0,                                              \
+      "Requests of one HTTP/2 connection that are worked on at a time.")                                               \
+    X(client_wait, DURATION, "FILMYFLY_CLIENT_WAIT", "30s", 1000000000ull, 3600000000000ull, FOR_GATEWAY, 0,           \
+      "How long a client may take to send a request, or be idle.")                                                     \
+    X(send_wait, DURATION, "FILMYFLY_SEND_WAIT", "30s", 1000000000ull, 3600000000000ull, FOR_GATEWAY, 0,               \
+      "How long a client may take to receive an answer, and a second more for each 8 KB.")                             \
+    X(trusted_proxies, TEXT, "FILMYFLY_TRUSTED_PROXIES", "", 0, 4000, FOR_GATEWAY, 0,                                  \
+      "Addresses and ranges of proxies in front, whose X-Forwarded-For (else CF-Connecting-IP) names the client.")     \
+    X(access_log, SWITCH, "FILMYFLY_ACCESS_LOG", "off", 0, 0, FOR_GATEWAY, 0,                                          \
+      "A line for each request on standard output.")                                                                   \
     X(gzip_level, NUMBER, "FILMYFLY_GZIP_LEVEL", "1", 0, 9, FOR_RENDERER, 0,                                           \
       "zlib level of a page's first answer; 0: not compressed.")                                                       \
     X(page_ttl, DURATION, "FILMYFLY_PAGE_TTL", "30m", 0, 31536000000000000ull, FOR_RENDERER, 0,                        \
@@ -97,6 +133,10 @@ struct settings {
  * to static memory.
  */
 bool settings_load(struct settings *settings, unsigned stages, char *error, size_t error_size);
+
+/* The settings as they are, for those stages: a line VARIABLE=value each. Secrets are "(hidden)" unless empty, and
+ * control characters '?'. */
+void settings_print(FILE *out, const struct settings *settings, unsigned stages);
 
 /* The table as --help shows it, for those stages. */
 void settings_help(FILE *out, unsigned stages);

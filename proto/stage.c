@@ -9,11 +9,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "config_file.h"
 #include "counters.h"
 #include "log.h"
+#include "log_ring.h"
+#include "vitals.h"
 
 volatile sig_atomic_t stage_leaving;
+volatile sig_atomic_t stage_draining;
 volatile sig_atomic_t stage_reload;
+volatile sig_atomic_t stage_exit_status;
+
+static unsigned stage_settings; /* enum setting_for: those of the stage that runs */
 
 static void on_signal(int number)
 {
@@ -38,13 +45,28 @@ static void take_signals(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
+#define TRIM_THRESHOLD (256 << 20)
+#define TOP_PAD        (16 << 20)
+
 /* Giving memory back and faulting it in again for each page costs more than the page: deflateInit and End alone 0.8 ms
  * of faults. */
 static void tune_memory(void)
 {
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
-    mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    mallopt(M_TOP_PAD, 16 << 20);
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+    mallopt(M_TOP_PAD, TOP_PAD);
+}
+
+void stage_give_memory_back(void)
+{
+    /* malloc_trim leaves the top of a thread's arena as it is; a large free there, by that thread, does not. */
+    mallopt(M_TOP_PAD, 0);
+    mallopt(M_TRIM_THRESHOLD, 128 << 10);
+    void *volatile large = malloc(100 << 10);
+    free(large);
+    malloc_trim(0);
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+    mallopt(M_TOP_PAD, TOP_PAD);
 }
 
 /*
@@ -112,9 +134,12 @@ static int run(const struct stage *stage, const struct settings *settings)
 
     snprintf(name, sizeof(name), "%s%s%s", stage->name, *settings->instance ? "/" : "", settings->instance);
     log_open(name);
+    stage_settings = stage->settings;
     take_signals();
     tune_scheduling();
-    return stage->run(settings);
+    vitals_open(settings->memory_max);
+    int status = stage->run(settings);
+    return status == 0 ? stage_exit_status : status;
 }
 
 struct claim *stage_claim(const struct settings *settings, const char *stage, const char *instance, char *error,
@@ -129,6 +154,14 @@ struct claim *stage_claim(const struct settings *settings, const char *stage, co
     if (!counters_open(claim_stats_path(claim), stage, claim_instance(claim)))
         log_warning("%s cannot be made: %s; nobody can see this instance's counters", claim_stats_path(claim),
                     strerror(errno));
+    char ring[4096];
+    if (!claim_file(claim, ".log", ring, sizeof(ring)) || !log_ring_keep(ring))
+        log_warning("%s/%s.log cannot be written: %s; `filmyfly logs` does not show this instance", stage,
+                    claim_instance(claim), strerror(errno));
+    char config[4096];
+    if (!claim_file(claim, ".config", config, sizeof(config)) || !config_file_write(config, settings, stage_settings))
+        log_warning("%s/%s.config cannot be written: %s; nobody can see this instance's settings", stage,
+                    claim_instance(claim), strerror(errno));
     return claim;
 }
 

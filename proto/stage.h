@@ -41,13 +41,23 @@ int stage_main(const struct stage *stage, int argc, char **argv);
 struct claim *stage_claim(const struct settings *settings, const char *stage, const char *instance, char *error,
                           size_t error_size);
 
+/* Gives back to the system what malloc keeps of what was freed, in the calling thread's arena above all. Takes
+ * milliseconds: for after a rare peak. */
+void stage_give_memory_back(void);
+
 /* Set by SIGTERM and SIGINT: leave gracefully. A loop looks at it each turn (at least every 20 ms). */
 extern volatile sig_atomic_t stage_leaving;
+/* Set through the inspect socket (inspect.h): take no new work, finish what is held, stay until told to leave. */
+extern volatile sig_atomic_t stage_draining;
 /* Set by SIGHUP; the stage clears it. */
 extern volatile sig_atomic_t stage_reload;
 
 /* A file of the share directory: "views", "queries/x.sql"; static memory is not used: the caller frees. */
 char *stage_share_path(const struct settings *settings, const char *name);
+
+/* What a stage that was asked to leave ends with: 0, or EXIT_RESTART so that every supervisor starts it again. */
+extern volatile sig_atomic_t stage_exit_status;
+#define EXIT_RESTART 75 /* EX_TEMPFAIL of sysexits.h */
 
 #ifndef FILMYFLY_RELEASE
 #define FILMYFLY_RELEASE "0.1.0"

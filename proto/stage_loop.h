@@ -22,6 +22,7 @@ struct stage_loop {
     void (*on_tick)(void *user); /* every 20 ms; may be NULL */
     void (*on_turn)(void *user); /* before answers are sent and the loop sleeps; may be NULL */
     void *user;
+    struct inspect *inspect; /* of the loop itself: NULL before and after */
 };
 
 /* Runs until SIGTERM or SIGINT came (stage_leaving) and every request is answered: serve_left. Aborts when memory is

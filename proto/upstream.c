@@ -35,8 +35,8 @@ struct upstream {
     struct instances *instances;
     uint64_t looked, ticked;
     struct message message; /* what is said when nobody answered: large, so not on the stack */
-    struct counter *again, *unknown, *late, *ready, *pending, *latency;
-    uint64_t ready_part, pending_part;
+    struct counter *again, *unknown, *late, *ready, *pending, *waiting, *latency;
+    uint64_t ready_part, pending_part, waiting_part;
     struct log_limit poison_limit;
 };
 
@@ -85,6 +85,7 @@ struct upstream *upstream_new(const struct upstream_options *options, char *erro
     up->late = counter_of(up->options.side, "given-up", COUNTER_SUM);
     up->ready = counter_of(up->options.side, "ready", COUNTER_GAUGE);
     up->pending = counter_of(up->options.side, "pending", COUNTER_GAUGE);
+    up->waiting = counter_of(up->options.side, "waiting", COUNTER_GAUGE);
     up->latency = counter_of(up->options.side, "answered.ns", COUNTER_HISTOGRAM);
     return up;
 }
@@ -118,6 +119,11 @@ void upstream_free(struct upstream **slot)
 int upstream_fd(const struct upstream *up)
 {
     return instances_fd(up->instances);
+}
+
+void upstream_inspect(struct upstream *up, struct inspect *inspect)
+{
+    instances_inspect(up->instances, inspect);
 }
 
 unsigned upstream_ready(const struct upstream *up)
@@ -322,6 +328,7 @@ void upstream_turn(struct upstream *up)
         hop_tick(up->hop, now);
         gauge_part(up->ready, &up->ready_part, hop_ready(up->hop));
         gauge_part(up->pending, &up->pending_part, hop_pending(up->hop));
+        gauge_part(up->waiting, &up->waiting_part, hop_waiting(up->hop));
     }
     /* What is received frees credit, which sends more; after some rounds the rest waits for the next turn. */
     act(up);

@@ -15,6 +15,7 @@
 #include "settings.h"
 
 struct upstream;
+struct inspect;
 
 /*
  * The answer: RESPONSE or RESULT, REFUSED, FAILED, or BUSY (here or there: no room; retry_after is set). Called exactly
@@ -52,6 +53,9 @@ uint64_t upstream_send(struct upstream *upstream, struct message *message, zmq_m
 
 /* Nobody waits for it any more: done will not be called. Unknown ids are ignored. */
 void upstream_forget(struct upstream *upstream, uint64_t id);
+
+/* Shows what passes here; to be freed before the upstream. */
+void upstream_inspect(struct upstream *upstream, struct inspect *inspect);
 
 /* Instances that take work now. */
 unsigned upstream_ready(const struct upstream *upstream);

@@ -95,25 +95,9 @@ static void write_body(struct answer_writer *writer, const struct answer *answer
         memcpy(zmq_msg_data(body), answer->body.p, answer->body.n);
 }
 
-/*
- * Any site's script may read what is made for programs: nothing in it depends on who asks. OPTIONS is a browser's
- * question before it sends more than the plainest request (Fetch standard, section 3.2).
- */
-static void write_sharing(const struct answer *answer, struct headers *headers)
-{
-    headers_add(headers, STR("access-control-allow-origin"), STR("*"));
-    if (answer->status != 204)
-        return;
-    headers_add(headers, STR("access-control-allow-methods"), answer->allow);
-    headers_add(headers, STR("access-control-allow-headers"), STR("*"));
-    headers_add(headers, STR("access-control-max-age"), STR("600"));
-}
-
-/* What a page says of itself beside its type: who may read it and find it, how old it is, what to load ahead. */
+/* What a page says of itself beside its type: who may find it, how old it is, what to load ahead. */
 static void write_description(struct answer_writer *writer, const struct answer *answer, struct headers *headers)
 {
-    if (answer->form == FORM_JSON)
-        write_sharing(answer, headers);
     if (answer->noindex)
         headers_add(headers, STR("x-robots-tag"), STR("noindex"));
     if (answer->status != 200)

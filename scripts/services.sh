@@ -59,7 +59,7 @@ read -r ready <ready
 how="exit status $1"
 [ "$1" != -1 ] || how="signal $2"
 deaths=$((deaths + 1))
-if [ $((${up%.*} - started)) -ge 5 ] && { [ -z "$ready" ] || [ "$ready" -nt started ]; }; then
+if [ $((${up%.*} - started)) -ge 5 ] && { [ -z "$ready" ] || [ "$1" = 75 ] || [ "$ready" -nt started ]; }; then # 75: it left to be started again
     deaths=0
 fi
 echo "$deaths" >deaths

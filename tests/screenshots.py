@@ -79,39 +79,39 @@ def complain(browser, address):
     return len(bad)
 
 
-def emulate(browser, size, scheme):
-    width, height, scale = SIZES[size]
+def emulate(browser, size, scheme, height=None):
+    width, usual, scale = SIZES[size]
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": size == "phone"},
+        {"width": width, "height": height or usual, "deviceScaleFactor": scale, "mobile": size == "phone"},
     )
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     )
 
 
-def wait_for_images(browser, all_of_them):
-    """Until every image in sight is there; all_of_them: those further down too."""
-    if all_of_them:
-        browser.execute_script("for (const image of document.images) image.loading = 'eager'")
+def grow(browser, size, scheme):
+    """A window as high as the page. What is out of sight is not laid out and its height a guess, so: twice."""
+    for _ in range(2):
+        height = browser.execute_script("return document.documentElement.scrollHeight")
+        emulate(browser, size, scheme, height)
+        browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        emulate(browser, size, scheme)
+    emulate(browser, size, scheme, browser.execute_script("return document.documentElement.scrollHeight"))
+
+
+def wait_for_images(browser):
+    """Until every image in sight is there."""
     WebDriverWait(browser, 20).until(
         lambda b: b.execute_script(
-            "return [...document.images].every(image => image.complete || !arguments[0] &&"
-            " (({top, left}) => top > innerHeight || left > innerWidth)(image.getBoundingClientRect()))",
-            all_of_them,
+            "return [...document.images].every(image => image.complete ||"
+            " (({top, left}) => top > innerHeight || left > innerWidth)(image.getBoundingClientRect()))"
         )
     )
 
 
-def take(browser, path, full):
-    how = {"format": "png"}
-    if full:
-        width, height = browser.execute_script("return [innerWidth, document.documentElement.scrollHeight]")
-        how |= {
-            "captureBeyondViewport": True,
-            "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
-        }
-    path.write_bytes(base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", how)["data"]))
+def take(browser, path):
+    path.write_bytes(base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]))
 
 
 def main():
@@ -132,8 +132,10 @@ def main():
                 for scheme in SCHEMES:
                     emulate(browser, size, scheme)
                     browser.get(options.site.rstrip("/") + pages[name])
-                    wait_for_images(browser, options.full)
-                    take(browser, options.folder / f"{name}-{size}-{scheme}.png", options.full)
+                    if options.full:
+                        grow(browser, size, scheme)
+                    wait_for_images(browser)
+                    take(browser, options.folder / f"{name}-{size}-{scheme}.png")
             faults += complain(browser, pages[name])
     finally:
         browser.quit()

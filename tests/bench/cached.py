@@ -290,7 +290,7 @@ def measure_store(options):
         pipeline.settle(few.paths, options.settle)
         n = min(options.requests, 20000)
         alternate([few, arm], options.pairs, lambda a: a.load(n, 1, 64, random.sample(a.paths, min(n, len(a.paths)))))
-        data = os.stat(pipeline.var / "cache/store.v1/data.mdb").st_blocks * 512
+        data = os.stat(pipeline.var / "cache/store.v2/data.mdb").st_blocks * 512
         report(f"{len(paths)} pages stored ({kept} of 500 found, {data >> 20} MiB) beside 100 of them, 1 connection × 64 streams", [few, arm])
         print("  " + pipeline.memory())
     finally:

@@ -170,7 +170,7 @@ class Certificate:
                 "ec_paramgen_curve:P-256",
                 "-nodes",
                 "-days",
-                "2",
+                "60",
                 "-subj",
                 "/CN=localhost",
                 "-addext",

@@ -269,7 +269,7 @@ static void apply(unsigned tag, uint64_t commit, bool hard)
         r->meta.stale_at = now;
     }
     if (life && !hard && r->there && one_in(2))
-        life_wish(life, now, keys[key].hash, below(100));
+        life_wish(life, keys[key].hash, below(100));
 }
 
 /* ---- what may be given ---- */

@@ -125,6 +125,55 @@ static void a_path_that_cannot_be_leaves_counters_working(void **state)
     assert_int_equal(c->value, before + 1);
 }
 
+static void each_life_of_a_name_counts(void **state)
+{
+    struct counter *lives = counter("process.lives", COUNTER_GAUGE);
+    const struct counters_head *before;
+    int fd;
+
+    (void)state;
+    unlink(path);
+    assert_true(counters_open(path, "renderer", "2"));
+    assert_int_equal(lives->value, 1);
+    assert_true(counters_open(path, "renderer", "2"));
+    assert_true(counters_open(path, "renderer", "2"));
+    before = map_file();
+    assert_int_equal(find(before, "process.lives")->value, 3);
+    unlink(path); /* what lies there is another's, and too short for what it says */
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0640);
+    assert_int_equal(write(fd, before, sizeof(*before) + 10), sizeof(*before) + 10);
+    close(fd);
+    assert_true(counters_open(path, "renderer", "2"));
+    assert_int_equal(lives->value, 1);
+}
+
+static const struct peer_row *rows_of(const struct counters_head *head)
+{
+    return (const struct peer_row *)(const void *)&head->counter[COUNTERS_MAX];
+}
+
+static void a_row_of_a_peer_is_in_the_file_until_it_is_given_back(void **state)
+{
+    struct peer_row *row = peer_row_take(), *other = peer_row_take();
+    const struct peer_row *rows;
+
+    (void)state;
+    assert_non_null(row);
+    assert_ptr_not_equal(row, other);
+    assert_true(counters_open(path, "renderer", "2"));
+    rows = rows_of(map_file());
+    snprintf(row->to, sizeof(row->to), "dbproxy/7");
+    row->standing = PEER_READY;
+    assert_string_equal(rows[0].to, "dbproxy/7");
+    assert_int_equal(rows[0].standing, PEER_READY);
+    row->standing = PEER_UNUSED;
+    assert_ptr_equal(peer_row_take(), row);
+    for (int i = 0; i < PEER_ROWS - 2; i++) {
+        assert_non_null(peer_row_take());
+    }
+    assert_null(peer_row_take());
+}
+
 static void too_many_share_one(void **state)
 {
     char name[32];
@@ -164,6 +213,8 @@ int main(void)
         cmocka_unit_test(a_histogram_counts_powers_of_two),
         cmocka_unit_test(threads_lose_no_count),
         cmocka_unit_test(a_path_that_cannot_be_leaves_counters_working),
+        cmocka_unit_test(each_life_of_a_name_counts),
+        cmocka_unit_test(a_row_of_a_peer_is_in_the_file_until_it_is_given_back),
         cmocka_unit_test(too_many_share_one),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

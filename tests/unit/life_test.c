@@ -361,13 +361,16 @@ static void pages_are_rendered_ahead_hottest_first_when_it_is_quiet(void **state
     limits.ahead = 1;
     life_free(&life);
     life = life_new(&limits, &(struct life_store){find, NULL}, &changes);
-    life_wish(life, now, another, 5); /* not there: forgotten */
+    life_wish(life, another, 5); /* not there: forgotten */
+    life_ahead(life, now);
     drain();
     assert_true(asked == 0 && life_wishing(life) == 0);
-    life_wish(life, now, page, 5);
+    life_wish(life, page, 5);
+    life_ahead(life, now);
     drain();
     assert_true(asked == 1 && last_ask.user == NULL);
-    life_wish(life, now, another, 1);
+    life_wish(life, another, 1);
+    life_ahead(life, now);
     assert_int_equal(life_wishing(life), 1);
     answer(REPLY_SHARE);
     assert_int_equal(life_wishing(life), 0);

@@ -33,8 +33,7 @@ static struct meta sample(void)
                          .plain = 123456,
                          .key = STR("https://a.example/x"),
                          .headers = buffer_str(&lists),
-                         .vary = STR(""),
-                         .variants = STR("0123456789abcdef0123456789ABCDEF")};
+                         .vary = STR("")};
 }
 
 static void what_is_written_is_read(void **state)
@@ -47,11 +46,10 @@ static void what_is_written_is_read(void **state)
     assert_true(read.lifetime == 7 && read.swr == 8 && read.sie == 9 && read.dispatched == UINT64_MAX);
     assert_true(read.stale_seq == 0 && read.stale_at == 0 && read.broad == 1u << 31 && read.plain == 123456);
     assert_true(str_eq(read.key, meta.key) && str_eq(read.headers, meta.headers));
-    assert_true(str_eq(read.variants, meta.variants) && read.vary.n == 0);
+    assert_true(read.vary.n == 0);
     assert_true(str_eq(pairs_get(read.headers, STR("ETag")), STR("W/\"0123456789abcdef\"")));
     assert_true(pairs_get(read.headers, STR("x")).p && pairs_get(read.headers, STR("x")).n == 0);
     assert_null(pairs_get(read.headers, STR("y")).p);
-    assert_true(meta_variant(&read, 1).a == 0x3736353433323130ull);
     assert_true(record.n < 300);
 }
 
@@ -85,12 +83,9 @@ static void no_bytes_harm(void **state)
         memcpy(copy, record.p, record.n);
         for (int i = rand() % 4; i >= 0; i--)
             copy[(size_t)rand() % (round % 2 ? META_FIXED : record.n)] = (char)rand();
-        if (meta_read(copy, record.n, &read)) {
+        if (meta_read(copy, record.n, &read))
             for (struct str rest = read.headers; pairs_next(&rest, &pair);)
                 assert_true(pair.name.n <= 255);
-            for (uint32_t i = 0; i < read.variants.n / META_VARIANT_BYTES; i++)
-                meta_variant(&read, i);
-        }
         free(copy);
     }
     record.p[0]++;
@@ -102,7 +97,7 @@ static void what_is_too_long_is_refused(void **state)
     (void)state;
     struct meta meta = sample();
     static char text[META_BYTES];
-    meta.headers = (struct str){text, META_BYTES - META_FIXED - meta.key.n - meta.variants.n};
+    meta.headers = (struct str){text, META_BYTES - META_FIXED - meta.key.n};
     assert_true(meta_write(&meta, &record));
     assert_int_equal(record.n, META_BYTES);
     buffer_reset(&record);

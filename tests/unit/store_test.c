@@ -83,6 +83,7 @@ static bool has(struct store *store, unsigned n)
 static size_t tagged(struct store *store, uint64_t tag)
 {
     struct hash keys[100];
+    assert_true(store_index(store));
     return store_tagged(store, tag, NULL, keys, 100);
 }
 
@@ -93,7 +94,8 @@ static void assert_consistent(struct store *store)
     MDB_txn *txn = store_txn(store);
     MDB_val key, value;
     MDB_cursor *cursor;
-    size_t count[STORE_DATABASES] = {0}, tags = 0, bodies = 0;
+    size_t count[STORE_DATABASES] = {0}, tags = 0, bodies = 0, recent = 0;
+    struct store_stats stats = store_stats(store);
     assert_non_null(txn);
     for (int db = ENTRIES; db <= USES; db++) {
         assert_int_equal(mdb_cursor_open(txn, store->db[db], &cursor), 0);
@@ -103,14 +105,15 @@ static void assert_consistent(struct store *store)
             struct store_view view;
             struct hash of;
             count[db]++;
-            const unsigned char *p = db == TAGS ? value.mv_data : key.mv_data;
+            const unsigned char *p = db == TAGS || db == RECENT ? value.mv_data : key.mv_data;
             memcpy(&of, db == USES ? p + 4 : p, STORE_KEY_BYTES);
             assert_true(store_find(store, &of, &view));
             if (db == ENTRIES) {
                 assert_true(store_parse_entry(&value, &head, &view));
-                tags += head.tags;
                 bodies += (size_t)__builtin_popcount(head.bodies);
-                for (uint32_t i = 0; i < view.n_tags; i++) {
+                recent += head.put > stats.indexed;
+                for (uint32_t i = 0; i < view.n_tags && head.put <= stats.indexed; i++) {
+                    tags++;
                     uint64_t tag = store_tag(&view, i);
                     MDB_val t = {sizeof(tag), &tag}, k = {STORE_KEY_BYTES, &of};
                     MDB_cursor *at;
@@ -118,6 +121,15 @@ static void assert_consistent(struct store *store)
                     assert_int_equal(mdb_cursor_get(at, &t, &k, MDB_GET_BOTH), 0);
                     mdb_cursor_close(at);
                 }
+            } else if (db == RECENT) {
+                uint64_t number = 0;
+                for (size_t i = 0; i < key.mv_size; i++)
+                    number = number << 8 | ((const unsigned char *)key.mv_data)[i];
+                MDB_val k = {STORE_KEY_BYTES, &of}, v;
+                assert_int_equal(mdb_get(txn, store->db[ENTRIES], &k, &v), 0);
+                assert_true(store_parse_entry(&v, &head, &view));
+                assert_int_equal(head.put, number);
+                assert_true(number > stats.indexed);
             } else if (db == BODIES) {
                 unsigned encoding = p[STORE_KEY_BYTES];
                 assert_true(view.bodies >> encoding & 1);
@@ -128,7 +140,7 @@ static void assert_consistent(struct store *store)
         }
         mdb_cursor_close(cursor);
     }
-    struct store_stats stats = store_stats(store);
+    assert_int_equal(count[RECENT], recent);
     assert_int_equal(stats.entries, count[ENTRIES]);
     assert_int_equal(count[USES], count[ENTRIES]);
     assert_int_equal(count[TAGS], tags);
@@ -202,6 +214,7 @@ static void keys_and_tags_are_walked_in_parts(void **state)
         assert_true(put(store, i, "x", i % 2 ? ODD : EVEN, NO_TAG));
     struct hash keys[40], last;
     size_t n, odd = 0, all = 0;
+    assert_true(store_index(store));
     for (const struct hash *after = NULL; (n = store_tagged(store, ODD, after, keys, 40)) > 0; after = &last) {
         odd += n;
         last = keys[n - 1];
@@ -279,6 +292,22 @@ static void a_foreign_file_is_replaced(void **state)
     store_close(&store);
 }
 
+static void a_store_of_another_format_is_removed(void **state)
+{
+    (void)state;
+    char old[PATH_MAX], file[PATH_MAX + 20];
+    snprintf(old, sizeof(old), "%s/store.v0", directory);
+    assert_int_equal(mkdir(old, 0750), 0);
+    for (int i = 0; i < 3; i++) {
+        snprintf(file, sizeof(file), "%s/%s", old, (const char *[]){"marker", "data.mdb", "lock.mdb"}[i]);
+        fclose(fopen(file, "w"));
+    }
+    struct store *store = open_store();
+    assert_int_equal(access(old, F_OK), -1);
+    assert_true(put(store, 1, "one", NO_TAG, NO_TAG));
+    store_close(&store);
+}
+
 static void readers_see_commits_and_hold_their_snapshot(void **state)
 {
     (void)state;
@@ -336,6 +365,39 @@ static void readers_open_nothing_from_another_life(void **state)
     assert_true(store_reader_look(reader, 5 * SECOND));
     store_reader_done(reader);
     store_reader_free(&reader);
+    store_source_free(&source);
+    store_close(&store);
+}
+
+static void readers_do_not_look_while_it_is_hidden(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct store_source *source = store_source_new(directory);
+    struct store_reader *reader = store_reader_new(source), *other = store_reader_new(source);
+    assert_true(put(store, 1, "one", NO_TAG, NO_TAG));
+    assert_true(store_commit(store, HOUR));
+    assert_true(store_reader_look(reader, 10 * SECOND));
+    store_reader_done(reader);
+    store_hide(store);
+    store_hide(store);
+    assert_false(store_reader_look(reader, 12 * SECOND));
+    assert_false(store_reader_look(other, 12 * SECOND));
+    store_show(store);
+    store_show(store);
+    assert_true(store_reader_look(reader, 14 * SECOND));
+    assert_true(store_reader_look(other, 14 * SECOND));
+    store_reader_done(reader);
+    store_reader_done(other);
+
+    store_hide(store); /* whoever comes after a writer that died so starts empty */
+    store_close(&store);
+    store = open_store();
+    assert_int_equal(store_stats(store).entries, 0);
+    assert_true(store_reader_look(reader, 16 * SECOND));
+    store_reader_done(reader);
+    store_reader_free(&reader);
+    store_reader_free(&other);
     store_source_free(&source);
     store_close(&store);
 }
@@ -475,7 +537,7 @@ static void do_anything(struct store *store, unsigned seed, int told)
         for (long i = random() % 20; i >= 0; i--) {
             unsigned n = (unsigned)(random() % 300);
             struct hash key = key_of(n);
-            switch (random() % 6) {
+            switch (random() % 7) {
             case 0:
             case 1: {
                 uint64_t tag[] = {(uint64_t)random() % 5, (uint64_t)random() % 5};
@@ -496,6 +558,10 @@ static void do_anything(struct store *store, unsigned seed, int told)
                 break;
             case 4:
                 store_put_meta(store, &key, (struct str){page, (uint32_t)(random() % 900)});
+                break;
+            case 5:
+                if (n < 20)
+                    store_index(store);
                 break;
             default:
                 store_use(store, &key, HOUR + (uint32_t)(random() % 10)); /* also back in time */
@@ -553,18 +619,13 @@ static void killed_writers_leave_it_whole(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(what_is_put_is_found_and_replaced_whole),
-        TEST(what_is_beyond_the_limits_is_refused),
-        TEST(keys_and_tags_are_walked_in_parts),
-        TEST(a_restart_keeps_it_and_a_second_writer_is_refused),
-        TEST(after_a_power_loss_it_is_empty),
-        TEST(a_foreign_file_is_replaced),
-        TEST(readers_see_commits_and_hold_their_snapshot),
-        TEST(readers_open_nothing_from_another_life),
-        TEST(without_locks_readers_do_not_look),
-        TEST(the_limit_holds_and_the_least_used_go),
-        TEST(a_larger_limit_is_taken_up_by_readers),
-        TEST(on_a_full_disk_it_stores_nothing_and_says_so),
+        TEST(what_is_put_is_found_and_replaced_whole), TEST(what_is_beyond_the_limits_is_refused),
+        TEST(keys_and_tags_are_walked_in_parts),       TEST(a_restart_keeps_it_and_a_second_writer_is_refused),
+        TEST(after_a_power_loss_it_is_empty),          TEST(a_foreign_file_is_replaced),
+        TEST(a_store_of_another_format_is_removed),    TEST(readers_see_commits_and_hold_their_snapshot),
+        TEST(readers_open_nothing_from_another_life),  TEST(readers_do_not_look_while_it_is_hidden),
+        TEST(without_locks_readers_do_not_look),       TEST(the_limit_holds_and_the_least_used_go),
+        TEST(a_larger_limit_is_taken_up_by_readers),   TEST(on_a_full_disk_it_stores_nothing_and_says_so),
         TEST(killed_writers_leave_it_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
