@@ -97,6 +97,8 @@ static void send_response(h2o_req_t *req, int status, struct str body, size_t le
 
     if (visit) {
         visit_answer(visit, body.n);
+    }
+    if (visit && visit_is_recorded(visit)) {
         reply_line(req, NULL, STR("x-request-id"), visit_name(visit));
     }
     headers_add_table(req);

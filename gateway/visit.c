@@ -85,6 +85,11 @@ struct visit *visit_open(h2o_req_t *req)
     return visit || !connection ? visit : visit_begin(req, connection);
 }
 
+bool visit_is_recorded(const struct visit *visit)
+{
+    return visit->asked || visit->connection->trusted || visit->connection->owner->precise;
+}
+
 struct str visit_name(const struct visit *visit)
 {
     return (struct str){visit->name, visit->name_n};

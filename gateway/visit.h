@@ -37,6 +37,9 @@ struct visit *visit_of(const h2o_req_t *req);
 struct visit *visit_open(h2o_req_t *req);
 
 struct str visit_name(const struct visit *visit);
+/* Does anybody but us know the name: the pipeline, the access log, the proxy that gave it? Otherwise it says nothing to
+ * anybody, and as each is another it would push the usual lines out of HPACK's table. */
+bool visit_is_recorded(const struct visit *visit);
 
 /* The request is here whole: from now on nothing is asked of the client. */
 void visit_arrived(struct visit *visit, h2o_req_t *req);

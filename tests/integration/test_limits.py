@@ -248,11 +248,10 @@ def test_a_list_of_proxies_that_is_none_is_refused():
     assert done.returncode != 0 and "FILMYFLY_TRUSTED_PROXIES" in done.stderr and "proxy.example" in done.stderr
 
 
-def test_every_answer_has_a_name_of_its_own(start):
+def test_every_answer_that_is_on_record_has_a_name_of_its_own(start):
     gateway = start()
     connection = H2(gateway.https)
-    targets = ["/", "/healthz", "/static/site.0a1b2c3d.css", "/static/none", "/", "/"]
-    names = [connection.get(target).line("x-request-id") for target in targets]
-    assert len(set(names)) == len(targets)
-    assert names[0] in {message.trace for message in gateway.cacher.seen}
+    names = [connection.get(target).line("x-request-id") for target in ["/", "/", "/none"]]
+    assert len(set(names)) == 3 and set(names) <= {message.trace for message in gateway.cacher.seen}
+    assert [connection.get(target).line("x-request-id") for target in ("/healthz", "/static/none")] == [None, None]
     connection.close()
