@@ -37,12 +37,21 @@ static void take_signals(void)
     struct sigaction leave = {.sa_handler = on_signal}; /* no SA_RESTART: a poll wakes up */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
+    sigset_t ours, before;
+
+    /* One that came while czmq's handlers are in place would make every zloop return at once, for good. */
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ours, &before);
     zsys_init();
     zsys_handler_set(NULL);
     sigaction(SIGTERM, &leave, NULL);
     sigaction(SIGINT, &leave, NULL);
     sigaction(SIGHUP, &leave, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 #define TRIM_THRESHOLD (256 << 20)

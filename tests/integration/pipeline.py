@@ -81,6 +81,9 @@ class Instance:
                 self.process = process
                 self._lives += 1
                 self._started.notify_all()
+            if not self._wanted:  # asked to leave between two lives
+                self._asked = True
+                self.send(signal.SIGTERM)
             status = process.wait()
             asked, self._asked = self._asked, False
             self.pipeline.event(f"{self} ended with status {status}" + (", asked to" if asked else ""))
