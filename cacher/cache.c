@@ -445,7 +445,7 @@ void cache_turn_ends(struct cache *cache)
         struct cache_state state = {cache->seed, cache->changes.epochs};
         buffer_reset(&cache->record);
         cache_state_write(&state, &cache->record);
-        cache->state_changed = !store_put_state(store, CACHE_STATE, buffer_str(&cache->record));
+        cache->state_changed = !cache_wrote(cache, store_put_state(store, CACHE_STATE, buffer_str(&cache->record)));
     }
     cache_wrote(cache, store_commit(store, cache_hour()));
     if (told)
@@ -454,7 +454,7 @@ void cache_turn_ends(struct cache *cache)
         changes_everything(&cache->changes, cache_clock(), cache->withdrew_hard);
     if (cache->undone && (cache->withdrew || cache->unrecorded)) {
         cache_changed(cache);
-    } else if (cache->unrecorded && !cache->state_changed) {
+    } else if (!cache->state_changed) {
         cache->unrecorded = 0;
         store_show(store);
     }
@@ -481,5 +481,5 @@ struct str cache_recall(struct cache *cache, const char *name)
 
 bool cache_remember(struct cache *cache, const char *name, struct str value)
 {
-    return cache->options.store && store_put_state(cache->options.store, name, value);
+    return cache->options.store && cache_wrote(cache, store_put_state(cache->options.store, name, value));
 }

@@ -40,8 +40,10 @@ static void mark_tagged(struct cache *cache, uint64_t tag, enum mark how, uint64
     struct hash keys[PART], after;
     const struct hash *from = NULL;
     size_t n, all = 0;
-    if (!cache_wrote(cache, store_index(cache->options.store)))
-        cache->withdrew = cache->withdrew_hard = true; /* nobody knows which pages to mark */
+    if (!cache_wrote(cache, store_index(cache->options.store))) { /* nobody knows which pages to mark */
+        cache->withdrew = true;
+        cache->withdrew_hard |= how == MARK_GONE;
+    }
     while ((n = store_tagged(cache->options.store, tag, from, keys, PART)) > 0) {
         all += n;
         if (all > A_TAG) {

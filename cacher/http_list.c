@@ -37,6 +37,15 @@ bool list_next(struct str *rest, struct str *element)
     return false;
 }
 
+bool list_has(struct str list, struct str word)
+{
+    struct str element;
+    while (list_next(&list, &element))
+        if (str_eq_nocase(element, word))
+            return true;
+    return false;
+}
+
 void list_split(struct str element, struct str *name, struct str *value)
 {
     const char *equals = memchr(element.p, '=', element.n);

@@ -11,6 +11,9 @@
  * text. `rest` moves on; false at the end. */
 bool list_next(struct str *rest, struct str *element);
 
+/* Is the word, its case ignored, an element of the list? */
+bool list_has(struct str list, struct str word);
+
 /* "name=value" or "name"; the value is STR_NONE without "=". White space around "=" is dropped, quotes are not. */
 void list_split(struct str element, struct str *name, struct str *value);
 

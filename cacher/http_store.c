@@ -128,7 +128,7 @@ struct judgement store_judge(const struct request_facts *facts, const struct mes
     return judgement;
 }
 
-bool header_is_hop_by_hop(const struct headers *headers, struct str name)
+bool name_is_hop_by_hop(struct str name)
 {
     static const struct str names[] = {
         {"connection", 10},
@@ -138,6 +138,7 @@ bool header_is_hop_by_hop(const struct headers *headers, struct str name)
         {"trailer", 7},
         {"upgrade", 7},
         {"transfer-encoding", 17},
+        {"http2-settings", 14},
         {"proxy-authenticate", 18},
         {"proxy-authorization", 19},
         {"proxy-authentication-info", 25},
@@ -145,14 +146,16 @@ bool header_is_hop_by_hop(const struct headers *headers, struct str name)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (str_eq_nocase(name, names[i]))
             return true;
-    for (uint32_t i = 0; i < headers->n; i++) {
-        struct str rest = headers->item[i].value, element;
-        if (!str_eq_nocase(headers->item[i].name, STR("connection")))
-            continue;
-        while (list_next(&rest, &element))
-            if (str_eq_nocase(element, name))
-                return true;
-    }
+    return false;
+}
+
+bool header_is_hop_by_hop(const struct headers *headers, struct str name)
+{
+    if (name_is_hop_by_hop(name))
+        return true;
+    for (uint32_t i = 0; i < headers->n; i++)
+        if (str_eq_nocase(headers->item[i].name, STR("connection")) && list_has(headers->item[i].value, name))
+            return true;
     return false;
 }
 

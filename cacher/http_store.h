@@ -77,7 +77,9 @@ void store_headers(const struct judgement *judgement, const struct headers *head
 bool store_tags(const struct tags *tags, const struct hash *seed, struct epochs *epochs,
                 uint64_t row_tags[STORE_ROW_TAGS], uint32_t *n, uint32_t *broad);
 
-/* A field that belongs to one connection (RFC 9110 section 7.6.1), also by being named in Connection. */
+/* A field of one connection, never passed on (RFC 9110 section 7.6.1), or that only tells of HTTP/1.1's framing. */
+bool name_is_hop_by_hop(struct str name);
+/* The same, also by being named in a Connection line. */
 bool header_is_hop_by_hop(const struct headers *headers, struct str name);
 
 /* 500, 502, 503, 504: what stale-if-error means by an error (RFC 5861 section 4). */

@@ -74,7 +74,6 @@ bool store_put_meta(struct store *store, const struct hash *key, struct str meta
 /* It was used in that hour. */
 bool store_use(struct store *store, const struct hash *key, uint32_t hour);
 bool store_remove(struct store *store, const struct hash *key);
-bool store_clear(struct store *store);
 
 /* False: there is none. */
 bool store_find(struct store *store, const struct hash *key, struct store_view *view);

@@ -144,12 +144,12 @@ bool store_remove_entry(struct store *store, const struct hash *key, bool *was_t
     *was_there = find(store, key, &head, &view);
     if (!*was_there)
         return true;
+    memcpy(tags, view.tags, head.tags * sizeof(*tags));
     MDB_val k = key_val(key);
     bool recent = head.put > store->stats.indexed;
     struct put_key put = put_key(head.put);
     if (recent && !del(store, RECENT, val(&put, sizeof(put)), NULL))
         return false;
-    memcpy(tags, view.tags, head.tags * sizeof(*tags));
     for (uint32_t i = 0; i < head.tags && !recent; i++)
         if (!del(store, TAGS, val(&tags[i], sizeof(tags[i])), &k))
             return false;
@@ -346,21 +346,6 @@ bool store_remove(struct store *store, const struct hash *key)
 {
     bool was_there;
     return store_begin(store) && store_remove_entry(store, key, &was_there) && was_there;
-}
-
-bool store_clear(struct store *store)
-{
-    if (!store_begin(store))
-        return false;
-    for (int i = ENTRIES; i <= USES; i++) {
-        int rc = mdb_drop(store->write, store->db[i], 0);
-        if (rc)
-            return store_fail(store, "it cannot be emptied", rc);
-    }
-    store->stats.entries = store->stats.bytes = 0;
-    store->stats.indexed = store->stats.puts;
-    store->changed = true;
-    return true;
 }
 
 /* ---- walking ---- */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "fields.h"
+#include "http_facts.h"
 
 #define GZIP_LEAST 18 /* bytes of the shortest gzip member: header 10, trailer 8 */
 
@@ -11,43 +11,13 @@ struct gunzip {
     z_stream stream;
 };
 
-/* True when the parameters of an Accept-Encoding item (what follows the coding) are a weight of zero: "q=0", "q=0.000".
- */
-static bool weight_is_zero(struct str parameters)
-{
-    for (uint32_t i = 0; i + 1 < parameters.n; i++) {
-        if ((parameters.p[i] == 'q' || parameters.p[i] == 'Q') && parameters.p[i + 1] == '=') {
-            uint32_t at = i + 2;
-            bool digit = false;
-            for (; at < parameters.n && (parameters.p[at] == '0' || parameters.p[at] == '.'); at++) {
-                digit = true;
-            }
-            return digit && (at == parameters.n || parameters.p[at] < '1' || parameters.p[at] > '9');
-        }
-    }
-    return false;
-}
-
 bool encoding_accepts_gzip(struct str accept_encoding)
 {
-    struct str item;
-    bool any = false;
-
-    while (field_list_next(&accept_encoding, &item)) {
-        uint32_t n = 0;
-        while (n < item.n && item.p[n] != ';' && item.p[n] != ' ' && item.p[n] != '\t') {
-            n++;
-        }
-        struct str coding = {item.p, n};
-        bool allowed = !weight_is_zero((struct str){item.p + n, item.n - n});
-        if (str_eq_nocase(coding, STR("gzip")) || str_eq_nocase(coding, STR("x-gzip"))) {
-            return allowed; /* the coding's own name counts more than "*" */
-        }
-        if (str_eq(coding, STR("*"))) {
-            any = allowed;
-        }
-    }
-    return any;
+    struct request_facts facts;
+    facts_begin(&facts, STR("GET"));
+    facts_add(&facts, STR("accept-encoding"), accept_encoding);
+    facts_end(&facts);
+    return facts.flags & FACT_GZIP;
 }
 
 struct gunzip *gunzip_new(void)

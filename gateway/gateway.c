@@ -221,7 +221,6 @@ static void obey(struct gateway *gateway)
         log_info("no new connections; what is open is finished within %" PRIu64 " s",
                  (uint64_t)(gateway->leave_limit / SECOND));
         stage_draining = 1;
-        vitals_set_state(VITALS_DRAINED);
         atomic_store(&gateway->state, STATE_DRAINING);
     }
     if (asked & 1u << INSPECT_RESTART) {
@@ -249,6 +248,9 @@ static void serve(struct gateway *gateway, struct certificates *certificates)
             reload_tls(gateway, certificates);
         }
         obey(gateway);
+        if (stage_draining && meters_connections() == 0) {
+            vitals_set_state(VITALS_DRAINED);
+        }
         nap(LOOK_EVERY);
     }
 }

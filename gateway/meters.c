@@ -71,6 +71,11 @@ void meters_open(void)
     meters.wait = counter("wait", COUNTER_HISTOGRAM);
 }
 
+uint64_t meters_connections(void)
+{
+    return atomic_load_explicit(&meters.connections->value, memory_order_relaxed);
+}
+
 static struct sample totals(void)
 {
     struct sample now = {0, 0};

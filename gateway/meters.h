@@ -32,6 +32,9 @@ extern struct meters meters;
 /* Finds or makes all of them. */
 void meters_open(void);
 
+/* Open ones, of all loops. */
+uint64_t meters_connections(void);
+
 /* Brings the gauges of the last minutes up to date: to be called once a second, by one thread. now: CLOCK_MONOTONIC,
  * ns. */
 void meters_look(uint64_t now);

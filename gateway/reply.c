@@ -6,6 +6,7 @@
 #include "cors.h"
 #include "fields.h"
 #include "headers.h"
+#include "http_store.h"
 #include "log.h"
 #include "meters.h"
 #include "pages.h"
@@ -137,17 +138,6 @@ static bool is_written_by_library(struct str name)
     return str_eq_nocase(name, STR("content-length")) || str_eq_nocase(name, STR("date"));
 }
 
-/* Is the field named by one of the Connection lines? */
-static bool is_named_by_connection(const struct headers *headers, struct str name)
-{
-    for (uint32_t i = 0; i < headers->n; i++) {
-        if (str_eq_nocase(headers->item[i].name, STR("connection")) && field_list_has(headers->item[i].value, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What would be wrong on the wire, or NULL. */
 static const char *find_fault(const struct message *answer)
 {
@@ -177,9 +167,8 @@ static void add_headers(h2o_req_t *req, const struct headers *headers, bool plai
 
     for (uint32_t i = 0; i < headers->n; i++) {
         struct str name = headers->item[i].name, value = headers->item[i].value;
-        if (!field_is_token(name) || !field_value_is_safe(value) || field_is_hop_by_hop(name) ||
-            is_written_by_library(name) || is_named_by_connection(headers, name) ||
-            (plain && str_eq_nocase(name, STR("content-encoding")))) {
+        if (!field_is_token(name) || !field_value_is_safe(value) || is_written_by_library(name) ||
+            header_is_hop_by_hop(headers, name) || (plain && str_eq_nocase(name, STR("content-encoding")))) {
             continue;
         }
         char *lower = to;

@@ -1,6 +1,8 @@
 #include "request.h"
 
 #include "fields.h"
+#include "http_list.h"
+#include "http_store.h"
 #include "target.h"
 
 #define HOST_MAX 255
@@ -159,7 +161,7 @@ enum page request_normalize(h2o_req_t *req, const struct hosts *hosts, uint64_t 
 static bool is_named_by_connection(const h2o_req_t *req, struct str name)
 {
     for (ssize_t at = -1; (at = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, at)) >= 0;) {
-        if (field_list_has(str_of_iovec(req->headers.entries[at].value), name)) {
+        if (list_has(str_of_iovec(req->headers.entries[at].value), name)) {
             return true;
         }
     }
@@ -176,7 +178,7 @@ enum page request_read(h2o_req_t *req, struct message *message)
     for (size_t i = 0; i < req->headers.size; i++) {
         const h2o_header_t *header = &req->headers.entries[i];
         struct str name = str_of_iovec(*header->name), value = str_of_iovec(header->value);
-        if (field_is_hop_by_hop(name) || is_named_by_connection(req, name)) {
+        if (name_is_hop_by_hop(name) || is_named_by_connection(req, name)) {
             continue;
         }
         if (!field_is_token(name) || !field_value_is_safe(value)) {

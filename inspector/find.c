@@ -7,6 +7,15 @@
 
 #include "command.h"
 
+/* Letters, digits, '-' and '_' as the names of instances have, and dots between the parts: nothing else goes to a
+ * terminal. */
+static bool is_plain(const char *entry)
+{
+    static const char allowed[] = ".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+    return entry[0] != '.' && entry[strspn(entry, allowed)] == '\0';
+}
+
 /* Name and path of the entry, when it is one of those. */
 static bool is_wanted(const char *folder, const char *entry, unsigned stage, const struct target *target,
                       const char *suffix, struct found *found)
@@ -14,7 +23,7 @@ static bool is_wanted(const char *folder, const char *entry, unsigned stage, con
     char base[NAME_SIZE];
     size_t n = strlen(entry), end = strlen(suffix), name = strcspn(entry, ".");
 
-    if (entry[0] == '.' || n <= end || strcmp(entry + n - end, suffix) != 0 || name >= sizeof(base)) {
+    if (!is_plain(entry) || n <= end || strcmp(entry + n - end, suffix) != 0 || name >= sizeof(base)) {
         return false;
     }
     snprintf(base, sizeof(base), "%.*s", (int)name, entry);

@@ -98,16 +98,13 @@ static bool has_socket(const struct folder *folder, const char *name)
 
 /* Standing. */
 
-/* One that leaves or is drained has given its lock back, but its loop still says that it lives. */
+/* One that leaves has given its lock back, but its loop still says that it lives. */
 static enum standing standing_of_free(const struct stats *stats, uint64_t age)
 {
     uint64_t state = stats ? stats_value(stats, "process.state") : VITALS_SERVING;
 
     if (state == VITALS_LEAVING) {
         return age < HUNG_AFTER ? STANDING_LEAVING : STANDING_LEFT;
-    }
-    if (state == VITALS_DRAINED && age < HUNG_AFTER) {
-        return STANDING_DRAINED;
     }
     return STANDING_DEAD;
 }

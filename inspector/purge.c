@@ -11,6 +11,7 @@
 #include "log.h"
 #include "pipeline.h"
 #include "print.h"
+#include "printable.h"
 #include "settings.h"
 #include "upstream.h"
 
@@ -46,7 +47,7 @@ static void on_answer(void *user, const struct message *message, zmq_msg_t *body
     answer->type = message->type;
     answer->status = message->type == MESSAGE_RESPONSE ? (unsigned)message->status : 0;
     if (message->type == MESSAGE_FAILED) {
-        snprintf(answer->text, sizeof(answer->text), STR_FMT, STR_ARG(message->text));
+        printable(answer->text, sizeof(answer->text), message->text.n ? message->text.p : "", message->text.n);
     }
 }
 

@@ -94,7 +94,7 @@ static int take_lock(struct claim *claim)
             return -1;
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
             int why = errno;
-            if (why == EWOULDBLOCK && tries == 0 && lock_is_only_looked_at(fd)) {
+            if (why == EWOULDBLOCK && lock_is_only_looked_at(fd)) {
                 close(fd);
                 continue;
             }

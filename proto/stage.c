@@ -36,7 +36,6 @@ static void take_signals(void)
 {
     struct sigaction leave = {.sa_handler = on_signal}; /* no SA_RESTART: a poll wakes up */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-
     sigset_t ours, before;
 
     /* One that came while czmq's handlers are in place would make every zloop return at once, for good. */

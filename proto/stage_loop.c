@@ -49,12 +49,24 @@ static bool has_left(const struct stage_loop *loop)
     return serve_left(loop->serve) && (!loop->serve_2 || serve_left(loop->serve_2));
 }
 
-static void stop_serving(const struct stage_loop *loop, void stop(struct serve *), enum vitals_state state)
+static void stop_serving(const struct stage_loop *loop, void stop(struct serve *))
 {
-    vitals_set_state(state);
     stop(loop->serve);
     if (loop->serve_2)
         stop(loop->serve_2);
+}
+
+static void leave(const struct stage_loop *loop)
+{
+    vitals_set_state(VITALS_LEAVING);
+    stop_serving(loop, serve_leave);
+}
+
+static void drain(const struct stage_loop *loop)
+{
+    stop_serving(loop, serve_drain);
+    if (serve_held(loop->serve) == 0 && (!loop->serve_2 || serve_held(loop->serve_2) == 0))
+        vitals_set_state(VITALS_DRAINED);
 }
 
 /* -1 ends the zloop. */
@@ -72,9 +84,9 @@ static int on_timer(zloop_t *zloop, int timer, void *argument)
     uint64_t now = clock_now();
     vitals_tick(now, now);
     if (stage_leaving)
-        stop_serving(loop, serve_leave, VITALS_LEAVING);
+        leave(loop);
     else if (stage_draining)
-        stop_serving(loop, serve_drain, VITALS_DRAINED);
+        drain(loop);
     return has_left(loop) ? -1 : 0;
 }
 

@@ -16,7 +16,7 @@ enum vitals_state {
     VITALS_STARTING, /* no work is taken yet */
     VITALS_SERVING,  /* registered, takes work */
     VITALS_LEAVING,  /* finishes what it holds, then ends */
-    VITALS_DRAINED,  /* takes no work, and waits for what it is told next */
+    VITALS_DRAINED,  /* takes no work, has finished what it held, and waits for what it is told next */
 };
 
 /* Once, before the work begins: state is VITALS_STARTING. memory_max: bytes of anonymous memory (FILMYFLY_MEMORY_MAX).

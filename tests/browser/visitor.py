@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -87,7 +87,7 @@ class Visitor:
                 value = true()
                 if value:
                     return value
-            except StaleElementReferenceException:
+            except (NoSuchElementException, StaleElementReferenceException):
                 pass  # the page changed meanwhile
             if time.monotonic() > end:
                 raise AssertionError(f"{what}: not within {seconds} s, at {self.path}; the page says:\n{self.text()[:1500]}")

@@ -10,6 +10,8 @@
 #include "guards.h"
 #include "headers.h"
 #include "http_facts.h"
+#include "http_list.h"
+#include "http_store.h"
 
 #define LINES_MOST 100
 
@@ -37,9 +39,9 @@ static size_t split(const char *p, size_t n, struct phr_header *lines)
 static void check_lists(struct str value)
 {
     struct str rest = value, item;
-    while (field_list_next(&rest, &item)) {
+    while (list_next(&rest, &item)) {
         REQUIRE(item.n > 0 && item.p >= value.p && item.p + item.n <= value.p + value.n);
-        REQUIRE(field_list_has(value, item));
+        REQUIRE(list_has(value, item));
     }
     rest = value;
     while (field_word_next(&rest, &item)) {
@@ -82,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         field_is_token(name);
         field_value_is_safe(value);
         headers_own(name);
-        REQUIRE(!field_is_hop_by_hop(name) || field_is_token(name));
+        REQUIRE(!name_is_hop_by_hop(name) || field_is_token(name));
         check_lists(value);
         facts_add(&facts, name, value);
     }

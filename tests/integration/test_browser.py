@@ -415,6 +415,7 @@ def fixture_naughty(naughty_site, chromium, site):
     chromium.url, chromium.expected = naughty_site.url, ["Failed to load resource"]
     chromium.take_faults()
     yield chromium
+    chromium.driver.get("about:blank")  # nothing that this site's last page asks for is told to the next test
     faults = chromium.take_faults()
     chromium.url = site.url
     assert not faults, "\n".join(faults)

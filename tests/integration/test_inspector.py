@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -269,6 +270,30 @@ def test_drain_takes_no_work_and_refuses_the_last(site, filmyfly, load):
     assert again.returncode == 0, again.stderr
     assert of_instance(json.loads(filmyfly("status", "--json").stdout), "renderer", "t1")["state"] == "serving"
     no_loss(load)
+
+
+def test_drain_is_done_when_what_was_held_is_finished(site, filmyfly, slugs, all_serve):
+    for dbproxy in site["dbproxy"]:
+        dbproxy.send(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(8) as visitors:
+            asked = [visitors.submit(site.get, f"/movie/{slugs[0]}?held={n}") for n in range(8)]
+            wait_until(lambda: sum(renderer.stats()["left.held"] for renderer in site["renderer"]) == 8, 10, "they are held")
+            busy = next(renderer for renderer in site["renderer"] if renderer.stats()["left.held"])
+            drain = visitors.submit(filmyfly, "drain", str(busy))
+            time.sleep(0.7)
+            assert not drain.done() and busy.stats()["left.held"] > 0
+            state = of_instance(json.loads(filmyfly("status", "--json").stdout), "renderer", busy.name)["state"]
+            assert state == "serving", state
+            for dbproxy in site["dbproxy"]:
+                dbproxy.send(signal.SIGCONT)
+            assert drain.result().returncode == 0, drain.result().stderr
+            assert busy.stats()["left.held"] == 0
+            assert [answer.result().status for answer in asked] == [200] * 8
+    finally:
+        for dbproxy in site["dbproxy"]:
+            dbproxy.send(signal.SIGCONT)
+    assert filmyfly("restart", str(busy)).returncode == 0
 
 
 def test_drain_needs_an_instance_that_runs(filmyfly, all_serve):

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "fields.h"
+#include "http_list.h"
+#include "http_store.h"
 
 static void test_tokens(void **state)
 {
@@ -39,31 +41,31 @@ static void test_values_that_would_end_their_line(void **state)
 static void test_fields_of_one_connection(void **state)
 {
     (void)state;
-    assert_true(field_is_hop_by_hop(STR("connection")));
-    assert_true(field_is_hop_by_hop(STR("Transfer-Encoding")));
-    assert_true(field_is_hop_by_hop(STR("TE")));
-    assert_true(field_is_hop_by_hop(STR("Proxy-Connection")));
-    assert_false(field_is_hop_by_hop(STR("content-encoding")));
-    assert_false(field_is_hop_by_hop(STR("t")));
-    assert_false(field_is_hop_by_hop(STR("")));
+    assert_true(name_is_hop_by_hop(STR("connection")));
+    assert_true(name_is_hop_by_hop(STR("Transfer-Encoding")));
+    assert_true(name_is_hop_by_hop(STR("TE")));
+    assert_true(name_is_hop_by_hop(STR("Proxy-Connection")));
+    assert_false(name_is_hop_by_hop(STR("content-encoding")));
+    assert_false(name_is_hop_by_hop(STR("t")));
+    assert_false(name_is_hop_by_hop(STR("")));
 }
 
 static void test_lists(void **state)
 {
     (void)state;
     struct str list = STR(" ,\ta b ,, c;q=1\t, d"), item;
-    assert_true(field_list_next(&list, &item));
+    assert_true(list_next(&list, &item));
     assert_true(str_eq(item, STR("a b")));
-    assert_true(field_list_next(&list, &item));
+    assert_true(list_next(&list, &item));
     assert_true(str_eq(item, STR("c;q=1")));
-    assert_true(field_list_next(&list, &item));
+    assert_true(list_next(&list, &item));
     assert_true(str_eq(item, STR("d")));
-    assert_false(field_list_next(&list, &item));
+    assert_false(list_next(&list, &item));
 
-    assert_true(field_list_has(STR("close, X-Secret"), STR("x-secret")));
-    assert_false(field_list_has(STR("close, X-Secret"), STR("x")));
-    assert_false(field_list_has(STR(""), STR("x")));
-    assert_false(field_list_has(STR_NONE, STR("x")));
+    assert_true(list_has(STR("close, X-Secret"), STR("x-secret")));
+    assert_false(list_has(STR("close, X-Secret"), STR("x")));
+    assert_false(list_has(STR(""), STR("x")));
+    assert_false(list_has(STR_NONE, STR("x")));
 }
 
 int main(void)
