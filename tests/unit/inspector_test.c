@@ -237,7 +237,7 @@ static void standings(void **state)
         {true, VITALS_DRAINED, true, STANDING_DRAINED},   {false, VITALS_SERVING, true, STANDING_DEAD},
         {false, VITALS_SERVING, false, STANDING_DEAD},    {false, VITALS_STARTING, true, STANDING_DEAD},
         {false, VITALS_LEAVING, true, STANDING_LEAVING},  {false, VITALS_LEAVING, false, STANDING_LEFT},
-        {false, VITALS_DRAINED, true, STANDING_DEAD},  {false, VITALS_DRAINED, false, STANDING_DEAD},
+        {false, VITALS_DRAINED, true, STANDING_DEAD},     {false, VITALS_DRAINED, false, STANDING_DEAD},
     };
 
     (void)state;
