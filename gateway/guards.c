@@ -20,6 +20,7 @@
 enum { FRAME_HEAD = 9, FLAG_ACK = 1, FLAG_END_STREAM = 1 };
 
 typedef ssize_t decode_frame(void *, const uint8_t *, size_t, const void *, const char **);
+typedef int decode_data(struct h2_data *, const struct h2_frame *, const char **);
 typedef int parse_headers(h2o_req_t *, void *, const uint8_t *, size_t, int *, size_t *, void *, const char **);
 typedef int parse_request(const char *, size_t, const char **, size_t *, const char **, size_t *, int *,
                           struct phr_header *, size_t *, size_t);
@@ -28,6 +29,7 @@ typedef void read_start(h2o_socket_t *, h2o_socket_cb);
 typedef void encode_reset(h2o_buffer_t **, uint32_t, int);
 
 static decode_frame *library_decode_frame;
+static decode_data *library_decode_data;
 static parse_headers *library_parse_headers;
 static parse_request *library_parse_request;
 static strtosize *library_strtosize;
@@ -35,14 +37,25 @@ static read_start *library_read_start;
 static encode_reset *library_encode_reset;
 static pthread_once_t found = PTHREAD_ONCE_INIT;
 static atomic_bool proving;
-enum { SEEN_FRAME, SEEN_HEADERS, SEEN_REQUEST, SEEN_LENGTH, SEEN_ERROR, SEEN_HOST, SEEN_READ, SEEN_RESET, SEEN_COUNT };
+enum seen {
+    SEEN_FRAME,
+    SEEN_DATA,
+    SEEN_HEADERS,
+    SEEN_REQUEST,
+    SEEN_LENGTH,
+    SEEN_ERROR,
+    SEEN_HOST,
+    SEEN_READ,
+    SEEN_RESET,
+    SEEN_COUNT
+};
 static atomic_uint seen[SEEN_COUNT]; /* calls, by guards_prove only */
 
 /* What the frame and the header block at hand said. */
 static _Thread_local uint8_t frame_flags;
 static _Thread_local unsigned lengths;
 
-static void note(unsigned what)
+static void note(enum seen what)
 {
     if (atomic_load_explicit(&proving, memory_order_relaxed)) {
         atomic_fetch_add(&seen[what], 1);
@@ -54,6 +67,8 @@ static void find_library(void)
     /* POSIX has functions fit into void *, ISO C has no cast for it: copied as an object. */
     void *symbol = dlsym(RTLD_NEXT, "h2o_http2_decode_frame");
     memcpy(&library_decode_frame, &symbol, sizeof(symbol));
+    symbol = dlsym(RTLD_NEXT, "h2o_http2_decode_data_payload");
+    memcpy(&library_decode_data, &symbol, sizeof(symbol));
     symbol = dlsym(RTLD_NEXT, "h2o_hpack_parse_headers");
     memcpy(&library_parse_headers, &symbol, sizeof(symbol));
     symbol = dlsym(RTLD_NEXT, "phr_parse_request");
@@ -74,7 +89,7 @@ static bool take_frame(struct connection *connection, const struct h2_frame *fra
     connection->stream = frame->stream;
     connection->partial_since = 0;
     if (frame->type == H2_DATA || frame->type == H2_HEADERS) {
-        visit_more(connection, frame->stream, frame->length, frame->flags & FLAG_END_STREAM);
+        visit_more(connection, frame->stream, frame->flags & FLAG_END_STREAM);
     }
     return !connection->cut && patience_frame(connection, frame);
 }
@@ -106,6 +121,18 @@ EXPORTED ssize_t h2o_http2_decode_frame(void *frame, const uint8_t *src, size_t 
         *decoded = (struct h2_frame){.type = H2_SETTINGS, .flags = FLAG_ACK, .payload = decoded->payload};
     }
     return used;
+}
+
+/* What is beyond the limit is received and not kept, one byte excepted: it tells request_normalize of the rest. */
+EXPORTED int h2o_http2_decode_data_payload(struct h2_data *data, const struct h2_frame *frame, const char **error)
+{
+    pthread_once(&found, find_library);
+    note(SEEN_DATA);
+    int result = library_decode_data(data, frame, error);
+    if (result == 0 && connection_reading) {
+        data->length = visit_take(connection_reading, frame->stream, data->length);
+    }
+    return result;
 }
 
 /* Reads an integer with a prefix of that many bits (RFC 7541 section 5.1); false when it is cut short or beyond what a
@@ -218,6 +245,10 @@ EXPORTED int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t 
         refuse_headers(req, PAGE_FIELDS_TOO_LARGE);
     } else if (result == 0 && (lengths > 1 || (lengths == 1 && *content_length > 0 && frame_flags & FLAG_END_STREAM))) {
         refuse_headers(req, PAGE_BAD_REQUEST);
+    } else if (result == 0 && lengths == 1 && connection_reading &&
+               *content_length > connection_reading->owner->settings->body_max) {
+        refuse_headers(req, PAGE_BODY_TOO_LARGE);
+        *content_length = SIZE_MAX; /* the library resets a stream that brings another number than this */
     }
     return result;
 }
@@ -388,6 +419,7 @@ bool guards_prove(char *error, size_t error_size)
                                    "\0\0\x0b\1\5\0\0\0\1"
                                    "\x82\x84\x86\x0f\x17\1a\x0f\x0d\1" /* GET / http, host: a, content-length: 0 */
                                    "0"
+                                   "\0\0\0\0\1\0\0\0\1"      /* DATA */
                                    "\0\0\1\1\5\0\0\0\3\x82"; /* and one without a path, which is reset */
     static const char by_http1[] = "POST / HTTP/1.1\r\nHost: a\r\nExpect: nothing\r\nContent-Length: 1\r\n\r\n";
     /* Kept to the end: libh2o's way of disposing of a context loses memory. */

@@ -5,8 +5,10 @@
  *
  * - h2o_http2_decode_frame sees each HTTP/2 frame. CONTINUATION frames are refused: a flood of empty ones is unbounded,
  *   and one after the last GOAWAY is an endless loop; what fits no frame of 16 KB is no request of ours. A connection
- *   whose frames wear out our patience (patience.h) is ended with ENHANCE_YOUR_CALM. Bodies are counted as held memory.
- *   Unknown frames are kept from being written about on standard error.
+ *   whose frames wear out our patience (patience.h) is ended with ENHANCE_YOUR_CALM. Unknown frames are kept from being
+ *   written about on standard error.
+ * - h2o_http2_decode_data_payload sees each piece of a body. It is counted as held memory; where a body is too long the
+ *   library would reset the stream as if nothing had happened to it, and a client may then send it all again.
  * - h2o_hpack_parse_headers sees each header block. Lists of very many fields are refused: the library decodes
  * thousands out of a few bytes each. Trailers are kept from becoming headers. Here a visit begins, with its deadline.
  * - h2o_http2__encode_rst_stream_frame sees each reset that the library sends: a client can provoke them.
@@ -34,10 +36,13 @@ size_t guards_count_fields(const uint8_t *block, size_t n);
 
 /* As the library declares them, some in headers that it does not install whole. */
 struct phr_header;
+struct h2_frame;
+struct h2_data;
 int phr_parse_request(const char *bytes, size_t n, const char **method, size_t *method_n, const char **path,
                       size_t *path_n, int *minor_version, struct phr_header *lines, size_t *lines_n, size_t last_n);
 size_t h2o_strtosize(const char *text, size_t n);
 ssize_t h2o_http2_decode_frame(void *frame, const uint8_t *src, size_t len, const void *settings, const char **error);
+int h2o_http2_decode_data_payload(struct h2_data *data, const struct h2_frame *frame, const char **error);
 int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t *src, size_t len, int *pseudo_header_exists,
                             size_t *content_length, void *digests, const char **error);
 void h2o_http2__encode_rst_stream_frame(h2o_buffer_t **buf, uint32_t stream_id, int errnum);

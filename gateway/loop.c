@@ -87,7 +87,7 @@ static void configure(struct loop *loop)
 
     h2o_config_init(config);
     config->server_name = (h2o_iovec_t){NULL, 0};
-    config->max_request_entity_size = settings->body_max;
+    config->max_request_entity_size = settings->body_max + 1; /* that one byte too much came is seen, and answered */
     config->http1.upgrade_to_http2 = 0;
     config->http1.req_timeout = settings->client_wait / MILLISECOND;
     config->http2.idle_timeout = settings->client_wait / MILLISECOND;

@@ -30,6 +30,12 @@ struct h2_frame {
     const uint8_t *payload;
 };
 
+/* struct st_h2o_http2_data_payload_t */
+struct h2_data {
+    const uint8_t *bytes;
+    size_t length;
+};
+
 /* The connection sent a frame. False: its patience is worn out, and it is to be ended. */
 bool patience_frame(struct connection *connection, const struct h2_frame *frame);
 

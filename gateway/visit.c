@@ -161,16 +161,33 @@ static void hold(struct visit *visit, size_t bytes)
     connection_hold(visit->connection, (ptrdiff_t)bytes);
 }
 
-void visit_more(struct connection *connection, uint32_t stream, size_t bytes, bool last)
+static struct visit *visit_of_stream(const struct connection *connection, uint32_t stream)
 {
     struct visit *visit = connection->visits;
     while (visit && visit->stream != stream) {
         visit = visit->next;
     }
-    if (visit) {
-        visit->deadline = last ? 0 : visit->deadline;
-        hold(visit, bytes);
+    return visit;
+}
+
+void visit_more(struct connection *connection, uint32_t stream, bool last)
+{
+    struct visit *visit = visit_of_stream(connection, stream);
+    if (visit && last) {
+        visit->deadline = 0;
     }
+}
+
+size_t visit_take(struct connection *connection, uint32_t stream, size_t bytes)
+{
+    struct visit *visit = visit_of_stream(connection, stream);
+    if (!visit) {
+        return bytes; /* to a stream that is not open: the library refuses it */
+    }
+    size_t room = connection->owner->settings->body_max + 1 - visit->body, taken = bytes < room ? bytes : room;
+    visit->body += taken;
+    hold(visit, taken);
+    return taken;
 }
 
 unsigned visit_ask(struct visit *visit)

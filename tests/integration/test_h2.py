@@ -244,6 +244,18 @@ def test_a_body_beyond_the_routes_limit(site):
     assert seen.answers[1][0] == 413
 
 
+def test_a_body_beyond_all_limits_is_answered(site):
+    """As long as the client says, or as it turns out: 413, and the connection goes on. Not a reset, which clients may try again."""
+    piece, size = bytes(16000), (4 << 20) + 1
+    data = [frame(DATA, 0, 1, piece)] * (size // len(piece) + 200) + [frame(DATA, END_STREAM, 1, piece)]
+    for lines in ((), [("content-length", str(len(piece) * len(data)))]):
+        seen = answer_of(site, block(1, *lines, flags=OPEN, method="POST", path="/admin/movies"), *data, block(3))
+        assert seen.answers[1][0] == 413 and seen.answers[3] == [200, b"ok\n"] and not seen.resets, seen
+    # Who says more than is taken, and sends less, gets the same.
+    seen = answer_of(site, block(1, ("content-length", str(size)), flags=OPEN, method="POST", path="/admin/movies"), frame(DATA, END_STREAM, 1, piece))
+    assert seen.answers[1][0] == 413 and not seen.resets, seen
+
+
 def test_header_blocks_stay_in_one_frame(site):
     for frames in ([frame(HEADERS, 1, 1, head()[:4]), frame(CONTINUATION, 4, 1, head()[4:])], [frame(CONTINUATION, 4, 1, head())]):
         seen = play(site.https, frames)
