@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "new_file.h"
 
 #define KEYS        3
 #define LIFE        3600 /* seconds that a key is the newest */
@@ -90,22 +91,17 @@ static void look(struct tickets *tickets, uint64_t now)
     close(fd);
 }
 
-/* Under another name first, so that nobody reads half of it. */
 static bool save(struct tickets *tickets, const struct keys *keys)
 {
-    char path[sizeof(tickets->path) + 32];
+    struct new_file file;
     struct stat status;
-    snprintf(path, sizeof(path), "%s.%ld", tickets->path, (long)getpid());
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
+
+    if (!new_file_begin(&file, tickets->path, 0600)) {
         return false;
     }
-    bool good = write(fd, keys, sizeof(*keys)) == sizeof(*keys) && fstat(fd, &status) == 0;
-    close(fd);
-    if (!good || rename(path, tickets->path) < 0) {
-        int why = errno;
-        unlink(path);
-        errno = why;
+    bool whole = write(file.fd, keys, sizeof(*keys)) == sizeof(*keys) && fstat(file.fd, &status) == 0;
+    close(file.fd);
+    if (!new_file_end(&file, whole)) {
         return false;
     }
     remember(tickets, &status);

@@ -1,38 +1,27 @@
 #include "config_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "new_file.h"
+
 bool config_file_write(const char *path, const struct settings *settings, unsigned stages)
 {
-    char temporary[4096];
+    struct new_file file;
 
-    if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid()) >= sizeof(temporary)) {
-        errno = ENAMETOOLONG;
+    if (!new_file_begin(&file, path, 0640)) {
         return false;
     }
-    unlink(temporary); /* of an earlier process with our number */
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+    FILE *out = fdopen(file.fd, "w");
     if (!out) {
         int why = errno;
-        if (fd >= 0) {
-            close(fd);
-            unlink(temporary);
-        }
+        close(file.fd);
         errno = why;
-        return false;
+        return new_file_end(&file, false);
     }
     settings_print(out, settings, stages);
-    bool done = !ferror(out);
-    done = fclose(out) == 0 && done;
-    if (!done || rename(temporary, path) < 0) {
-        int why = errno;
-        unlink(temporary);
-        errno = why;
-        return false;
-    }
-    return true;
+    bool whole = !ferror(out);
+    whole = fclose(out) == 0 && whole;
+    return new_file_end(&file, whole);
 }

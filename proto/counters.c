@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "new_file.h"
+
 #define LIVES       "process.lives"
 #define PEERS_AT    (sizeof(struct counters_head) + COUNTERS_MAX * sizeof(struct counter))
 #define REGION_SIZE (PEERS_AT + PEER_ROWS * sizeof(struct peer_row))
@@ -41,30 +43,20 @@ static void region_make(void)
 
 /* The file is filled before it gets its name and is reserved on disk, since a write into a hole on a full disk is a
  * SIGBUS. */
-static bool region_move(const char *temporary, const char *path)
+static bool region_move(const char *path)
 {
-    int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-    bool done = false;
-    int saved;
+    struct new_file file;
 
-    if (fd < 0) {
+    if (!new_file_begin(&file, path, 0640)) {
         return false;
     }
-    errno = posix_fallocate(fd, 0, (off_t)REGION_SIZE);
-    if (errno == 0) {
-        ssize_t written = pwrite(fd, region, REGION_SIZE, 0);
-        if (written >= 0 && written < (ssize_t)REGION_SIZE) {
-            errno = ENOSPC;
-        }
-        done = written == (ssize_t)REGION_SIZE && rename(temporary, path) == 0 &&
-               mmap(region, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
-    }
-    saved = errno;
-    close(fd);
-    if (!done) {
-        unlink(temporary);
-    }
-    errno = saved;
+    errno = posix_fallocate(file.fd, 0, (off_t)REGION_SIZE);
+    bool whole = errno == 0 && pwrite(file.fd, region, REGION_SIZE, 0) == (ssize_t)REGION_SIZE;
+    bool done = new_file_end(&file, whole) &&
+                mmap(region, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file.fd, 0) != MAP_FAILED;
+    int why = errno ? errno : ENOSPC; /* a short write says nothing */
+    close(file.fd);
+    errno = why;
     return done;
 }
 
@@ -98,19 +90,13 @@ static uint64_t lives_before(const char *path)
 bool counters_open(const char *path, const char *stage, const char *instance)
 {
     struct counter *lives = counter(LIVES, COUNTER_GAUGE);
-    char temporary[4096];
     bool done;
 
-    if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid()) >= sizeof(temporary)) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
     gauge(lives, lives_before(path) + 1);
     pthread_mutex_lock(&mutex);
     snprintf(region->stage, sizeof(region->stage), "%s", stage);
     snprintf(region->instance, sizeof(region->instance), "%s", instance);
-    unlink(temporary); /* of an earlier process with our number */
-    done = region_move(temporary, path);
+    done = region_move(path);
     pthread_mutex_unlock(&mutex);
     return done;
 }

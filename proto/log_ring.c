@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "new_file.h"
+
 #define EARLY_SLOTS 16 /* lines before the instance has its name */
 #define NUMBER_MAX  (1ull << 48)
 #define FILE_SIZE   (sizeof(struct log_ring_head) + LOG_RING_SLOTS * sizeof(struct log_slot))
@@ -99,27 +101,20 @@ static int open_new(const char *path)
                                        .format = LOG_RING_FORMAT,
                                        .slots = LOG_RING_SLOTS,
                                        .slot_size = sizeof(struct log_slot)};
-    char temporary[4096];
-    int fd = -1;
+    struct new_file file;
 
-    if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid()) >= sizeof(temporary)) {
-        errno = ENAMETOOLONG;
+    if (!new_file_begin(&file, path, 0640)) {
         return -1;
     }
-    unlink(temporary); /* of an earlier process with our number */
-    fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd < 0) {
+    errno = posix_fallocate(file.fd, 0, (off_t)FILE_SIZE);
+    bool whole = errno == 0 && pwrite(file.fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head);
+    if (!new_file_end(&file, whole)) {
+        int why = errno ? errno : ENOSPC;
+        close(file.fd);
+        errno = why;
         return -1;
     }
-    errno = posix_fallocate(fd, 0, (off_t)FILE_SIZE);
-    if (errno != 0 || pwrite(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) || rename(temporary, path) != 0) {
-        int saved = errno ? errno : ENOSPC;
-        close(fd);
-        unlink(temporary);
-        errno = saved;
-        return -1;
-    }
-    return fd;
+    return file.fd;
 }
 
 /* What a writer of an earlier life left half done, or nobody can have written yet. */
