@@ -65,7 +65,7 @@ static void plain_and_gzip_bodies_come_back_better(void **state)
     struct squeezed squeezed = wait_for(squeeze);
     assert_int_equal(squeezed.stamp, 7);
     assert_is_page(squeezed.gzip, squeezed.brotli);
-    assert_true(squeezed.brotli.n < squeezed.gzip.n);
+    assert_true(squeezed.brotli.n <= squeezed.gzip.n * 9 / 10);
 
     static unsigned char fast[sizeof(page)];
     z_stream stream = {
