@@ -11,6 +11,8 @@
 #include "clock.h"
 #include "log.h"
 #include "meters.h"
+#include "redact.h"
+#include "request.h"
 #include "visit.h"
 
 #define BUFFER     (1 << 20) /* bytes; there are two */
@@ -158,44 +160,6 @@ static void append(struct access_log *log, const char *line, size_t n)
 
 /* A line. */
 
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* The name of a parameter in small letters, its %-escapes undone; at most `size` bytes of it. */
-static struct str plain_name(struct str name, char *out, size_t size)
-{
-    size_t n = 0;
-    for (uint32_t i = 0; i < name.n && n < size; i++) {
-        int c = (unsigned char)name.p[i];
-        if (c == '%' && i + 2 < name.n && hex_value(name.p[i + 1]) >= 0 && hex_value(name.p[i + 2]) >= 0) {
-            c = hex_value(name.p[i + 1]) * 16 + hex_value(name.p[i + 2]);
-            i += 2;
-        }
-        out[n++] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-    }
-    return (struct str){out, (uint32_t)n};
-}
-
-/* Is the parameter named like a secret, by any part of its name? */
-static bool is_secret(struct str name)
-{
-    static const char *const words[] = {"pass", "pwd",  "token", "secret", "key",  "auth", "session",
-                                        "sid",  "code", "otp",   "sig",    "cred", "hash", "jwt"};
-    char buffer[64];
-    struct str plain = plain_name(name, buffer, sizeof(buffer));
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (memmem(plain.p, plain.n, words[i], strlen(words[i]))) {
-            return true;
-        }
-    }
-    return name.n > sizeof(buffer); /* not seen to its end */
-}
-
 /* One byte as it may stand in a line; 0 when there is no room. */
 static size_t escape_byte(char *out, size_t size, char c)
 {
@@ -212,43 +176,28 @@ static size_t escape_byte(char *out, size_t size, char c)
     return n;
 }
 
-/* How much of the text, from `at`, is the value of a secret; at: behind '?' or '&'. *name_n: bytes before the value. */
-static uint32_t secret_length(struct str text, uint32_t at, uint32_t *name_n)
+/* The first from that byte on that is not empty. */
+static struct str next_secret(struct str text, uint32_t from)
 {
-    uint32_t end = at, equals;
-    while (end < text.n && text.p[end] != '&' && text.p[end] != ';' && text.p[end] != '#') {
-        end++;
+    struct str secret = redact_find(text, from);
+    while (secret.p && secret.n == 0) {
+        secret = redact_find(text, (uint32_t)(secret.p - text.p));
     }
-    for (equals = at; equals < end && text.p[equals] != '='; equals++) {
-    }
-    *name_n = equals + 1 - at;
-    return equals < end && is_secret((struct str){text.p + at, equals - at}) ? end - equals - 1 : 0;
+    return secret;
 }
 
 size_t access_log_escape(char *out, size_t size, struct str text, bool secrets)
 {
+    struct str secret = secrets ? next_secret(text, 0) : STR_NONE;
     size_t n = 0, wrote = 1;
-    uint32_t cut_from = UINT32_MAX, cut_to = 0, name_n;
-    bool query = false;
-    for (uint32_t i = 0; i < text.n && wrote > 0; i++) {
-        if (i == cut_from) {
+    for (uint32_t i = 0; i < text.n && wrote > 0; n += wrote) {
+        if (text.p + i == secret.p) {
             wrote = size - n >= 3 ? 3 : 0;
             memcpy(out + n, "***", wrote);
-            n += wrote;
-            i = cut_to;
-            if (i == text.n) {
-                break;
-            }
-        }
-        char c = text.p[i];
-        wrote = escape_byte(out + n, size - n, c);
-        n += wrote;
-        query = query || c == '?';
-        uint32_t cut =
-            secrets && (c == '?' || (query && (c == '&' || c == ';'))) ? secret_length(text, i + 1, &name_n) : 0;
-        if (cut > 0) {
-            cut_from = i + 1 + name_n;
-            cut_to = cut_from + cut;
+            i += secret.n;
+            secret = next_secret(text, i);
+        } else {
+            wrote = escape_byte(out + n, size - n, text.p[i++]);
         }
     }
     return n;
@@ -294,21 +243,10 @@ static void add_seconds(struct line *line, uint64_t ns)
     add(line, (struct str){p, 6});
 }
 
-static struct str str_of_iovec(h2o_iovec_t v)
-{
-    return (struct str){v.base ? v.base : "", (uint32_t)v.len};
-}
-
-static struct str header_of(const h2o_headers_t *headers, const h2o_token_t *token)
-{
-    ssize_t at = h2o_find_header(headers, token, -1);
-    return at < 0 ? STR_NONE : str_of_iovec(headers->entries[at].value);
-}
-
 static struct str cache_word(const h2o_req_t *req)
 {
-    ssize_t at = h2o_find_header_by_str(&req->res.headers, H2O_STRLIT("x-cache-status"), -1);
-    return at < 0 ? STR("-") : str_of_iovec(req->res.headers.entries[at].value);
+    struct str word = header_line(&req->res.headers, STR("x-cache-status"));
+    return word.p ? word : STR("-");
 }
 
 static void add_peer(struct line *line, const h2o_req_t *req, const struct visit *visit)
@@ -346,9 +284,9 @@ void access_log_add(struct access_log *log, h2o_req_t *req)
     add(&line, STR(" "));
     add_number(&line, req->bytes_sent);
     add(&line, STR(" \""));
-    add_quoted(&line, header_of(&req->headers, H2O_TOKEN_REFERER), REFERER, true);
+    add_quoted(&line, header_line(&req->headers, STR("referer")), REFERER, true);
     add(&line, STR("\" \""));
-    add_quoted(&line, header_of(&req->headers, H2O_TOKEN_USER_AGENT), AGENT, false);
+    add_quoted(&line, header_line(&req->headers, STR("user-agent")), AGENT, false);
     add(&line, STR("\" cache="));
     add_quoted(&line, cache_word(req), 20, false);
     add(&line, STR(" total="));

@@ -29,8 +29,8 @@ void access_log_close(struct access_log **log);
 void access_log_add(struct access_log *log, h2o_req_t *req);
 
 /*
- * Copies text in a form that is safe within quotes; returns the bytes written, at most `size`. secrets: a query is in
- * it, and the values of parameters that are named like secrets are cut.
+ * Copies text in a form that is safe within quotes; returns the bytes written, at most `size`. secrets: what
+ * redact_find finds is cut.
  */
 size_t access_log_escape(char *out, size_t size, struct str text, bool secrets);
 

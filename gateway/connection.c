@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "meters.h"
+#include "visit.h"
 
 #define ACCEPT_BATCH 64         /* connections taken from a listener in one turn */
 #define HELD_TIMES   4          /* a connection may hold so many times FILMYFLY_BODY_MAX */
@@ -164,9 +165,9 @@ static void on_accept(h2o_socket_t *socket, const char *error)
 }
 
 void connections_listen(struct connections *connections, struct listener *listener, h2o_context_t *context, int fd,
-                        bool handed, SSL_CTX *tls)
+                        bool handed)
 {
-    listener->accept = (h2o_accept_ctx_t){.ctx = context, .hosts = context->globalconf->hosts, .ssl_ctx = tls};
+    listener->accept = (h2o_accept_ctx_t){.ctx = context, .hosts = context->globalconf->hosts, .ssl_ctx = NULL};
     listener->handed = handed;
     if (fd >= 0) {
         listener->socket = h2o_evloop_socket_create(context->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
@@ -215,14 +216,34 @@ void connection_cut(struct connection *connection, enum cut why)
     shut(connection->socket);
 }
 
+/* Ends who holds most, whoever it was that came last. Its memory is given back when libh2o has noticed. */
+static void cut_greatest(struct connections *owner, size_t most)
+{
+    struct connection *greatest = NULL;
+    size_t held = owner->held;
+    for (struct connection *each = owner->list; each; each = each->next) {
+        if (each->cut) {
+            held -= each->held;
+        } else if (!greatest || each->held > greatest->held) {
+            greatest = each;
+        }
+    }
+    if (held > most && greatest && greatest->held > HELD_MUCH) {
+        connection_cut(greatest, CUT_MEMORY);
+    }
+}
+
 void connection_hold(struct connection *connection, ptrdiff_t bytes)
 {
     struct connections *owner = connection->owner;
     size_t most = HELD_TIMES * owner->settings->body_max, most_of_loop = HELD_LOOP > most ? HELD_LOOP : most;
     connection->held += (size_t)bytes;
     owner->held += (size_t)bytes;
-    if (bytes > 0 && (connection->held > most || (owner->held > most_of_loop && connection->held > HELD_MUCH))) {
+    if (bytes > 0 && connection->held > most) {
         connection_cut(connection, CUT_MEMORY);
+    } else if (bytes > 0 && owner->held > most_of_loop && owner->weighed != owner->turn) {
+        owner->weighed = owner->turn;
+        cut_greatest(owner, most_of_loop);
     }
 }
 
@@ -245,6 +266,18 @@ bool connections_have_early(const struct connections *connections, bool busy)
     for (const struct connection *connection = connections->list; connection; connection = connection->next) {
         if (connection->early && (connection->visits || !busy)) {
             return true;
+        }
+    }
+    return false;
+}
+
+bool connections_have_uploads(const struct connections *connections)
+{
+    for (const struct connection *connection = connections->list; connection; connection = connection->next) {
+        for (const struct visit *visit = connection->visits; visit; visit = visit->next) {
+            if (visit->stream && visit->deadline && !visit->answered) {
+                return true;
+            }
         }
     }
     return false;

@@ -30,9 +30,12 @@ struct connection {
     struct visit *visits; /* the newest first */
     size_t held;          /* bytes: input not understood yet, and what its visits hold */
     size_t input;         /* the first part of that */
+    size_t answers;       /* the part of its visits' answers */
 
     /* What the guards know. */
     h2o_socket_cb on_read;  /* libh2o's */
+    bool uploads;           /* the head of an HTTP/1 request is read, and its body is coming */
+    size_t room;            /* bytes that may still be kept of that */
     uint32_t stream;        /* of the HTTP/2 frame that is being read */
     int64_t patience;       /* for frames that bring us nothing; see guards.c */
     uint64_t patience_at;   /* when that was true */
@@ -66,6 +69,7 @@ struct connections {
     /* To be set at each turn of the loop. */
     uint64_t now; /* CLOCK_MONOTONIC, ns */
     unsigned turn;
+    unsigned weighed; /* the turn in which it was last looked who holds most */
 
     size_t held;        /* bytes of all connections */
     size_t peak;        /* bytes, estimated, since memory was last given back */
@@ -90,9 +94,9 @@ void connection_hold(struct connection *connection, ptrdiff_t bytes);
 /* Ends it at once; libh2o sees that at its next read or write and cleans up. */
 void connection_cut(struct connection *connection, enum cut why);
 
-/* Reads from the listener; fd: taken over, or -1 for none. tls: a reference, or NULL. */
+/* Reads from the listener; fd: taken over, or -1 for none. */
 void connections_listen(struct connections *connections, struct listener *listener, h2o_context_t *context, int fd,
-                        bool handed, SSL_CTX *tls);
+                        bool handed);
 
 /* Closes the listening sockets, after taking what waits where nobody else could. */
 void connections_stop_listening(struct connections *connections);
@@ -100,6 +104,9 @@ void connections_stop_listening(struct connections *connections);
 /* Marks those that are open now, and tells later whether any of them still is; busy: with a request under way. */
 void connections_mark_early(struct connections *connections);
 bool connections_have_early(const struct connections *connections, bool busy);
+
+/* Whether a request of HTTP/2 is on its way whose body is not here whole. */
+bool connections_have_uploads(const struct connections *connections);
 
 /*
  * For use at every tick when leaving, while every answer says "Connection: close": ends what is seen to say nothing for

@@ -73,11 +73,9 @@ struct str cors_allowed(struct str origin)
     return STR_NONE;
 }
 
-static struct str origin_of(h2o_req_t *req)
+static struct str origin_of(const h2o_req_t *req)
 {
-    ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1);
-    return at < 0 ? STR_NONE
-                  : (struct str){req->headers.entries[at].value.base, (uint32_t)req->headers.entries[at].value.len};
+    return header_line(&req->headers, STR("origin"));
 }
 
 void cors_add_lines(h2o_req_t *req)

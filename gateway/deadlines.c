@@ -49,7 +49,8 @@ static void look_at(struct connection *connection, const struct settings *settin
             connection_cut(connection, visit->answered ? CUT_SLOW_READER : CUT_SLOW_REQUEST);
         }
     }
-    if (connection->owner->full && !connection->visits && is_past(connection->idle_since, IDLE_WHEN_FULL, now)) {
+    if (connection->owner->full && !connection->visits && !connection->uploads &&
+        is_past(connection->idle_since, IDLE_WHEN_FULL, now)) {
         connection_cut(connection, CUT_IDLE);
     }
 }

@@ -19,6 +19,8 @@ bool encoding_accepts_gzip(struct str accept_encoding);
 struct gunzip;
 
 /* Keeps zlib's window from one call to the next: making it anew costs more than a page. Aborts when memory is out. */
+#define GUNZIP_TIMES 8 /* a body may be so many times FILMYFLY_BODY_MAX when its gzip is undone */
+
 struct gunzip *gunzip_new(void);
 void gunzip_free(struct gunzip **gunzip);
 

@@ -11,8 +11,6 @@
 #include "request.h"
 #include "visit.h"
 
-#define INFLATED_TIMES 8 /* a body may be so many times FILMYFLY_BODY_MAX when its gzip is undone */
-
 /*
  * QUEUED: linked into the loop's queue. SENT: the upstream has it under id. OVER: an answer was given; only the memory
  * is left.
@@ -89,12 +87,13 @@ static void on_answer(void *user, const struct message *answer, zmq_msg_t *body)
     struct exchange *exchange = user;
     struct loop *loop = exchange->loop;
     exchange->state = EXCHANGE_OVER;
+    loop->answered++;
     histogram(meters.wait, clock_now() - exchange->started);
     visit_told(exchange->visit);
     if (loop->hits && (answer->type == MESSAGE_FAILED || answer->type == MESSAGE_BUSY) &&
         hit_rescue(loop, exchange->req))
         return;
-    reply_answer(exchange->req, answer, body, loop->gunzip, INFLATED_TIMES * loop->gateway->settings->body_max,
+    reply_answer(exchange->req, answer, body, loop->gunzip, GUNZIP_TIMES * loop->gateway->settings->body_max,
                  exchange->trace);
 }
 
@@ -113,6 +112,7 @@ static void send_exchange(struct exchange *exchange)
     }
     if (refusal != PAGE_NONE) {
         exchange->state = EXCHANGE_OVER;
+        loop->answered++;
         page_send(req, refusal, 0);
         return;
     }

@@ -1,5 +1,7 @@
 #include "framing.h"
 
+#include <string.h>
+
 #include "messages.h"
 #include "str.h"
 
@@ -61,6 +63,128 @@ enum page framing_check(struct phr_header *lines, size_t n, int minor_version)
     }
     bool good = lengths + codings <= 1 && (hosts == 1 || (hosts == 0 && minor_version == 0));
     return good ? PAGE_NONE : PAGE_BAD_REQUEST;
+}
+
+size_t framing_length(const struct phr_header *lines, size_t n)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_named(&lines[i], STR("content-length"))) {
+            continue;
+        }
+        for (size_t at = 0; at < lines[i].value_len; at++) {
+            unsigned digit = (unsigned)(lines[i].value[at] - '0');
+            if (length > (SIZE_MAX - digit) / 10) {
+                return SIZE_MAX;
+            }
+            length = length * 10 + digit;
+        }
+    }
+    return length;
+}
+
+/* Chunked bodies. */
+
+enum { DIGITS_MOST = 2 * sizeof(size_t) };
+
+/* What the next byte belongs to. */
+enum chunked {
+    CHUNK_SIZE,  /* 0 */
+    CHUNK_SPACE, /* before an extension */
+    CHUNK_EXTENSION,
+    CHUNK_SIZE_LF,
+    CHUNK_DATA,
+    CHUNK_DATA_CR,
+    CHUNK_DATA_LF,
+    TRAILER_BEGIN,
+    TRAILER,
+    TRAILER_LF,
+    BODY_LF,
+    BODY_OVER,
+};
+
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static bool is_text(char c)
+{
+    return ((unsigned char)c >= ' ' && c != 0x7f) || c == '\t';
+}
+
+/* -1: broken. */
+static int after_size(struct phr_chunked_decoder *decoder, char c)
+{
+    int digit = hex_value(c);
+    if (digit < 0) {
+        bool sized = decoder->digits > 0;
+        return !sized ? -1 : c == '\r' ? CHUNK_SIZE_LF : c == ';' ? CHUNK_EXTENSION : is_space(c) ? CHUNK_SPACE : -1;
+    }
+    if (decoder->digits++ == DIGITS_MOST) {
+        return -1;
+    }
+    decoder->left = decoder->left * 16 + (size_t)digit;
+    return CHUNK_SIZE;
+}
+
+/* Every byte but those of the body itself: the state that follows it, or -1. */
+static int after_byte(struct phr_chunked_decoder *decoder, char c)
+{
+    switch ((enum chunked)decoder->state) {
+    case CHUNK_SIZE:
+        return after_size(decoder, c);
+    case CHUNK_SPACE:
+        return c == ';' ? CHUNK_EXTENSION : is_space(c) ? CHUNK_SPACE : -1;
+    case CHUNK_EXTENSION:
+        return c == '\r' ? CHUNK_SIZE_LF : is_text(c) ? CHUNK_EXTENSION : -1;
+    case CHUNK_SIZE_LF:
+        decoder->digits = 0;
+        return c != '\n' ? -1 : decoder->left > 0 ? CHUNK_DATA : TRAILER_BEGIN;
+    case CHUNK_DATA_CR:
+        return c == '\r' ? CHUNK_DATA_LF : -1;
+    case CHUNK_DATA_LF:
+        return c == '\n' ? CHUNK_SIZE : -1;
+    case TRAILER_BEGIN:
+        return c == '\r' ? BODY_LF : is_text(c) ? TRAILER : -1;
+    case TRAILER:
+        return c == '\r' ? TRAILER_LF : is_text(c) ? TRAILER : -1;
+    case TRAILER_LF:
+        return c == '\n' ? TRAILER_BEGIN : -1;
+    case BODY_LF:
+        return c == '\n' ? BODY_OVER : -1;
+    case CHUNK_DATA:
+    case BODY_OVER:
+        break;
+    }
+    return -1;
+}
+
+ssize_t framing_decode(struct phr_chunked_decoder *decoder, char *bytes, size_t *n, size_t *room)
+{
+    size_t from = 0, to = 0;
+    int state = decoder->state;
+    while (from < *n && state >= 0 && state != BODY_OVER) {
+        if (state == CHUNK_DATA) {
+            size_t more = *n - from < decoder->left ? *n - from : decoder->left, kept = more < *room ? more : *room;
+            memmove(bytes + to, bytes + from, kept);
+            from += more;
+            to += kept;
+            *room -= kept;
+            decoder->left -= more;
+            state = decoder->left > 0 ? CHUNK_DATA : CHUNK_DATA_CR;
+        } else {
+            state = after_byte(decoder, bytes[from++]);
+        }
+        decoder->state = (char)state;
+    }
+    size_t behind = *n - from;
+    memmove(bytes + to, bytes + from, behind);
+    *n = to;
+    return state < 0 ? -1 : state == BODY_OVER ? (ssize_t)behind : -2;
 }
 
 enum page framing_check_unfinished(const char *bytes, size_t n)

@@ -18,11 +18,32 @@ struct phr_header {
     size_t value_len;
 };
 
+/* What picohttpparser remembers between two pieces of a chunked body; all zero at its beginning. */
+struct phr_chunked_decoder {
+    size_t left; /* bytes of the chunk that are still to come */
+    char consume_trailer;
+    char digits; /* of its size */
+    char state;
+};
+
 /*
  * What is wrong with a whole head: PAGE_NONE, or the page that refuses it. Cuts white space off the ends of the values
  * (RFC 9112 section 5).
  */
 enum page framing_check(struct phr_header *lines, size_t n, int minor_version);
+
+/* Bytes that the head says will follow; 0 where it says nothing, or chunked. SIZE_MAX: more than can be counted. To be
+ * called when nothing is wrong with it. */
+size_t framing_length(const struct phr_header *lines, size_t n);
+
+/*
+ * Takes the chunked coding off the next *n bytes of a body, in place (RFC 9112 section 7.1): *n is what is left of
+ * them. Of the body at most *room bytes are kept, which is counted down; the rest is passed over. Trailers are, too.
+ *
+ * As picohttpparser: -2: there is more to come; -1: the coding is broken, or could be read in two ways; otherwise the
+ * body is complete, and so many bytes that followed it stand behind what is left.
+ */
+ssize_t framing_decode(struct phr_chunked_decoder *decoder, char *bytes, size_t *n, size_t *room);
 
 /* What is wrong with a head that is not whole yet after n bytes: PAGE_NONE while it may go on. */
 enum page framing_check_unfinished(const char *bytes, size_t n);

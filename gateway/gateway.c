@@ -245,7 +245,10 @@ static void serve(struct gateway *gateway, struct certificates *certificates)
         }
         if (stage_reload) {
             stage_reload = 0;
-            reload_tls(gateway, certificates);
+            if (gateway->tls) {
+                tls_watch_start(&certificates->watch, gateway->settings);
+                reload_tls(gateway, certificates);
+            }
         }
         obey(gateway);
         if (stage_draining && meters_connections() == 0) {
@@ -303,10 +306,11 @@ static bool start_loops(struct gateway *gateway, const struct listeners *listene
         result = pthread_create(&loops[i]->thread, NULL, loop_run, loops[i]);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (result != 0) {
-        snprintf(error, error_size, "A thread cannot be started: %s.", strerror(result));
+    if (result != 0) { /* others may run already, with what we would free */
+        log_error("A thread cannot be started: %s.", strerror(result));
+        _exit(1);
     }
-    return result == 0;
+    return true;
 }
 
 /* All that can fail, in order. */

@@ -13,6 +13,7 @@
 #include "pages.h"
 #include "patience.h"
 #include "request.h"
+#include "target.h"
 #include "visit.h"
 
 #define EXPORTED __attribute__((visibility("default"), used))
@@ -24,6 +25,7 @@ typedef int decode_data(struct h2_data *, const struct h2_frame *, const char **
 typedef int parse_headers(h2o_req_t *, void *, const uint8_t *, size_t, int *, size_t *, void *, const char **);
 typedef int parse_request(const char *, size_t, const char **, size_t *, const char **, size_t *, int *,
                           struct phr_header *, size_t *, size_t);
+typedef ssize_t decode_chunked(struct phr_chunked_decoder *, char *, size_t *);
 typedef size_t strtosize(const char *, size_t);
 typedef void read_start(h2o_socket_t *, h2o_socket_cb);
 typedef void encode_reset(h2o_buffer_t **, uint32_t, int);
@@ -42,6 +44,7 @@ enum seen {
     SEEN_DATA,
     SEEN_HEADERS,
     SEEN_REQUEST,
+    SEEN_CHUNKED,
     SEEN_LENGTH,
     SEEN_ERROR,
     SEEN_HOST,
@@ -245,8 +248,7 @@ EXPORTED int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t 
         refuse_headers(req, PAGE_FIELDS_TOO_LARGE);
     } else if (result == 0 && (lengths > 1 || (lengths == 1 && *content_length > 0 && frame_flags & FLAG_END_STREAM))) {
         refuse_headers(req, PAGE_BAD_REQUEST);
-    } else if (result == 0 && lengths == 1 && connection_reading &&
-               *content_length > connection_reading->owner->settings->body_max) {
+    } else if (result == 0 && !visit_expect(req, lengths == 1 ? *content_length : 0)) {
         refuse_headers(req, PAGE_BODY_TOO_LARGE);
         *content_length = SIZE_MAX; /* the library resets a stream that brings another number than this */
     }
@@ -283,6 +285,13 @@ EXPORTED int phr_parse_request(const char *bytes, size_t n, const char **method,
     } else {
         page = *method && *path && *lines_n == room ? PAGE_FIELDS_TOO_LARGE : PAGE_BAD_REQUEST;
     }
+    if (page == PAGE_NONE && head >= 0 && connection_reading) {
+        uint64_t limit =
+            target_body_limit((struct str){*path, (uint32_t)*path_n}, connection_reading->owner->settings->body_max);
+        connection_reading->uploads = true;
+        connection_reading->room = limit + 1;
+        page = framing_length(lines, *lines_n) > limit ? PAGE_BODY_TOO_LARGE : PAGE_NONE;
+    }
     if (page == PAGE_NONE || room == 0) {
         return head;
     }
@@ -296,6 +305,14 @@ EXPORTED int phr_parse_request(const char *bytes, size_t n, const char **method,
     *lines = refusal_line(page);
     *lines_n = 1;
     return head >= 0 ? head : (int)n;
+}
+
+/* Instead of the library's, which takes for a chunk much that others take for something else. */
+EXPORTED ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *bytes, size_t *n)
+{
+    size_t any = SIZE_MAX;
+    note(SEEN_CHUNKED);
+    return framing_decode(decoder, bytes, n, connection_reading ? &connection_reading->room : &any);
 }
 
 /* What h2o_process_request does before it calls a handler. */
@@ -372,8 +389,11 @@ EXPORTED void h2o_socket_read_start(h2o_socket_t *socket, h2o_socket_cb on_libra
     note(SEEN_READ);
     if (connection) {
         connection->on_read = on_library_read;
-        /* What came with the end of a handshake is looked at without another read. */
+        /* What came with the end of a handshake, or behind the request before, is looked at without another read; what
+         * that request was is not kept any more. */
         connection_reading = connection;
+        connection->uploads = false;
+        note_input(connection);
     }
     library_read_start(socket, connection ? on_read : on_library_read);
 }
@@ -422,6 +442,7 @@ bool guards_prove(char *error, size_t error_size)
                                    "\0\0\0\0\1\0\0\0\1"      /* DATA */
                                    "\0\0\1\1\5\0\0\0\3\x82"; /* and one without a path, which is reset */
     static const char by_http1[] = "POST / HTTP/1.1\r\nHost: a\r\nExpect: nothing\r\nContent-Length: 1\r\n\r\n";
+    static const char in_chunks[] = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     /* Kept to the end: libh2o's way of disposing of a context loses memory. */
     static h2o_globalconf_t config;
     static h2o_context_t context;
@@ -434,7 +455,8 @@ bool guards_prove(char *error, size_t error_size)
 
     atomic_store(&proving, true);
     bool proven = pass_through(&accept, h2o_http2_accept, by_http2, sizeof(by_http2) - 1) &&
-                  pass_through(&accept, h2o_http1_accept, by_http1, sizeof(by_http1) - 1);
+                  pass_through(&accept, h2o_http1_accept, by_http1, sizeof(by_http1) - 1) &&
+                  pass_through(&accept, h2o_http1_accept, in_chunks, sizeof(in_chunks) - 1);
     atomic_store(&proving, false);
     for (int what = 0; what < SEEN_COUNT; what++) {
         proven = proven && atomic_load(&seen[what]) > 0;

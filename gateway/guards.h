@@ -13,7 +13,9 @@
  * thousands out of a few bytes each. Trailers are kept from becoming headers. Here a visit begins, with its deadline.
  * - h2o_http2__encode_rst_stream_frame sees each reset that the library sends: a client can provoke them.
  * - h2o_socket_read_start puts us before the library's readers: whose bytes are these, and how many does it keep?
- * - phr_parse_request and h2o_strtosize show lengths and hosts that are said twice, and a head before it is whole.
+ * - phr_parse_request and h2o_strtosize show lengths and hosts that are said twice, bodies that are longer than their
+ *   route takes, and a head before it is whole.
+ * - phr_decode_chunked is ours (framing.h).
  * - h2o_send_error_generic sends pages of ours.
  */
 #ifndef FILMYFLY_GATEWAY_GUARDS_H
@@ -40,6 +42,8 @@ struct h2_frame;
 struct h2_data;
 int phr_parse_request(const char *bytes, size_t n, const char **method, size_t *method_n, const char **path,
                       size_t *path_n, int *minor_version, struct phr_header *lines, size_t *lines_n, size_t last_n);
+struct phr_chunked_decoder;
+ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *bytes, size_t *n);
 size_t h2o_strtosize(const char *text, size_t n);
 ssize_t h2o_http2_decode_frame(void *frame, const uint8_t *src, size_t len, const void *settings, const char **error);
 int h2o_http2_decode_data_payload(struct h2_data *data, const struct h2_frame *frame, const char **error);

@@ -17,7 +17,6 @@
 #include "store_reader.h"
 #include "verdict.h"
 
-#define INFLATED_TIMES    8   /* a stored body may be so many times FILMYFLY_BODY_MAX when its gzip is undone */
 #define WORTH_COMPRESSING 512 /* plain bytes; smaller bodies have one coding only */
 #define USED_MOST         256 /* keys in one report */
 #define LINES_USUAL       32  /* header lines of an answer for which there is room at once */
@@ -59,11 +58,6 @@ void hits_free(struct hits **hits_)
     store_reader_free(&hits->reader);
     free(hits);
     *hits_ = NULL;
-}
-
-static struct str str_of_iovec(h2o_iovec_t v)
-{
-    return (struct str){v.base ? v.base : "", (uint32_t)v.len};
 }
 
 static bool read_meta(struct hits *hits, struct look *look)
@@ -134,7 +128,7 @@ static bool look_up(struct loop *loop, h2o_req_t *req, struct look *look)
 }
 
 /* The body in a coding that the client takes, copied into the request's memory: the store's bytes are ours only to
- * the end of the turn. False when it is not there. */
+ * the end of the turn. For HEAD only its length. False when it is not there. */
 static bool take_body(struct loop *loop, h2o_req_t *req, const struct look *look, enum form form,
                       enum store_encoding *coding, struct str *body)
 {
@@ -154,9 +148,13 @@ static bool take_body(struct loop *loop, h2o_req_t *req, const struct look *look
     struct str stored = store_reader_body(loop->hits->reader, &look->hash, inflate ? STORE_GZIP : *coding);
     if (!stored.p)
         return false;
+    if (look->facts.flags & FACT_HEAD && form == FORM_WHOLE) {
+        *body = (struct str){NULL, inflate ? look->meta.plain : stored.n};
+        return true;
+    }
     if (inflate) {
         size_t n = 0;
-        size_t most = INFLATED_TIMES * loop->gateway->settings->body_max;
+        size_t most = GUNZIP_TIMES * loop->gateway->settings->body_max;
         unsigned char *plain = gunzip_run(loop->gunzip, stored.p, stored.n, most, &n);
         if (!plain)
             return false;

@@ -11,8 +11,7 @@ struct hosts {
     struct str name[HOSTS_MOST]; /* "*.films.example" is kept as ".films.example" */
 };
 
-/* The authority without its port; the brackets of an IPv6 address stay. STR_NONE when it is none. */
-static struct str host_of(struct str authority)
+struct str host_of(struct str authority)
 {
     const char *start = authority.p, *end = authority.p + authority.n, *host_end;
     if (authority.n > 0 && *start == '[') {

@@ -23,6 +23,9 @@ struct hosts;
 struct hosts *hosts_new(const char *names, const char *site, char *error, size_t error_size);
 void hosts_free(struct hosts **hosts);
 
+/* The authority without its port; the brackets of an IPv6 address stay. STR_NONE when it is none. */
+struct str host_of(struct str authority);
+
 /* Is the authority ("films.example:8443") one of the site's? This machine's own loopback names always are. */
 bool hosts_know(const struct hosts *hosts, struct str authority);
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@
 #include "settings.h"
 
 #define FIRST_FD    3
-#define SOCKETS_MAX 128
+#define SOCKETS_MAX (2 * LISTENERS_MAX)
 #define BACKLOG     4096
 
 struct handover {
@@ -104,13 +103,6 @@ static bool open_address(struct handover *handover, const char *variable, const 
     return opened || complain(variable, text, what);
 }
 
-static size_t count_processors(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
-}
-
 /* Moves the sockets to FIRST_FD and up, where the receiver looks; what stood there before is closed. */
 static bool place(struct handover *handover)
 {
@@ -149,7 +141,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "filmyfly-listen: %s\n", error);
         return 1;
     }
-    loops = settings.loops ? settings.loops : count_processors();
+    loops = settings.loops ? settings.loops : listener_processors();
     if (!open_address(&handover, "FILMYFLY_HTTP", "http", settings.http, loops) ||
         !open_address(&handover, "FILMYFLY_HTTPS", "https", settings.https, loops)) {
         return 1;

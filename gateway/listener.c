@@ -90,7 +90,7 @@ static bool take_handed(struct listeners *listeners, unsigned n, const char *nam
     return true;
 }
 
-static unsigned processors(void)
+unsigned listener_processors(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof(set), &set) < 0) {
@@ -169,7 +169,7 @@ static bool open_address(const char *variable, const char *text, unsigned loops,
 bool listeners_open(struct listeners *listeners, const struct settings *settings, char *error, size_t error_size)
 {
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
-    unsigned loops = settings->loops ? (unsigned)settings->loops : processors();
+    unsigned loops = settings->loops ? (unsigned)settings->loops : listener_processors();
     bool done;
 
     *listeners = (struct listeners){0};

@@ -23,6 +23,9 @@ struct listeners {
 /* False with one sentence in error. Unsets the LISTEN_ variables. */
 bool listeners_open(struct listeners *listeners, const struct settings *settings, char *error, size_t error_size);
 
+/* As many as this process may use, and no more than there may be loops. */
+unsigned listener_processors(void);
+
 /* Loops needed so that every socket is served: a listening socket that nobody serves loses its clients. */
 unsigned listeners_loops(const struct listeners *listeners);
 

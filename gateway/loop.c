@@ -93,6 +93,9 @@ static void configure(struct loop *loop)
     config->http2.idle_timeout = settings->client_wait / MILLISECOND;
     config->http2.max_concurrent_requests_per_connection = settings->streams;
 
+    /* It would put large bodies into files in /tmp, which blocks, and may not be written to. */
+    h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
+
     /* The host stands in for the one that a client of HTTP/1.0 does not say. */
     const char *host = strstr(settings->site, "://");
     host = host ? host + 3 : settings->site;
@@ -179,8 +182,8 @@ struct loop *loop_new(struct gateway *gateway, unsigned number, int http, int ht
     connections->proxies = &gateway->proxies;
     connections->precise = gateway->access_log != NULL;
     connections->now = clock_now();
-    connections_listen(connections, &connections->http, &loop->context, http, handed, NULL);
-    connections_listen(connections, &connections->https, &loop->context, https, handed, NULL);
+    connections_listen(connections, &connections->http, &loop->context, http, handed);
+    connections_listen(connections, &connections->https, &loop->context, https, handed);
     take_tls(loop);
     open_inspect(loop);
     return loop;
@@ -251,8 +254,11 @@ static bool go_on_leaving(struct loop *loop, uint64_t now)
         return true;
     }
     if (now - loop->leaving_since >= gateway->leave_limit) {
-        connections_shut_all(connections);
-        atomic_fetch_add(&gateway->lost, (unsigned)connections->open);
+        if (!loop->given_up) { /* a drained gateway comes here more than once */
+            loop->given_up = true;
+            atomic_fetch_add(&gateway->lost, (unsigned)connections->open);
+            connections_shut_all(connections);
+        }
         return true;
     }
     if (!loop->drained && is_drained(loop, now)) {
@@ -260,6 +266,10 @@ static bool go_on_leaving(struct loop *loop, uint64_t now)
         atomic_fetch_add(&gateway->drained, 1);
     }
     connections_shut_idle(connections, &loop->context, IDLE_GRACE);
+    if (connections_have_uploads(connections)) {
+        /* The second GOAWAY would end them, as nothing that is read after it counts; all are asked again. */
+        h2o_timeout_unlink(&loop->context.http2._graceful_shutdown_timeout);
+    }
     if (loop->closing_since) {
         ask_again(loop, now);
     }
@@ -293,9 +303,11 @@ void *loop_run(void *argument)
 {
     struct loop *loop = argument;
     uint64_t next_tick = clock_now();
+    int32_t wait = 0;
 
     for (bool done = false; !done;) {
-        h2o_evloop_run(loop->context.loop, TICK / MILLISECOND); /* an interrupted wait is no error */
+        h2o_evloop_run(loop->context.loop, wait); /* an interrupted wait is no error */
+        unsigned answered = loop->answered;
         if (exchange_send_queue(loop)) {
             upstream_turn(loop->upstream);
         }
@@ -308,6 +320,8 @@ void *loop_run(void *argument)
         }
         if (loop->hits)
             hits_turn_ends(loop->hits);
+        /* libh2o goes on with what was answered here, outside of its run, only after its next wait. */
+        wait = loop->answered == answered ? TICK / MILLISECOND : 0;
     }
     inspect_free(&loop->inspect);
     upstream_free(&loop->upstream);

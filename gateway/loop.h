@@ -75,12 +75,14 @@ struct loop {
     _Atomic uint64_t progressed; /* CLOCK_MONOTONIC, ns: the last tick; main looks whether this goes on */
     uint64_t leaving_since, closing_since, shutdown_asked; /* 0: not yet */
     bool drained;                                          /* counted in gateway->drained */
+    bool given_up;                                         /* what did not end in time was counted in gateway->lost */
 
     struct hits *hits; /* NULL without a store */
     struct upstream *upstream;
     struct inspect *inspect; /* NULL: it could not be made, and nobody can look on */
     h2o_socket_t *upstream_socket;
     struct exchange *queue, **queue_end; /* to be sent at the end of the turn */
+    unsigned answered;                   /* of the exchanges */
     struct message message;              /* scratch: large */
     struct gunzip *gunzip;
 };

@@ -57,11 +57,9 @@ static int cost_of(const struct h2_frame *frame)
 bool patience_frame(struct connection *connection, const struct h2_frame *frame)
 {
     int cost = cost_of(frame);
-    if (cost > 0) {
-        connection->patience -= cost;
-        if (connection->patience < 0) {
-            grow(connection);
-        }
+    connection->patience -= cost;
+    if (connection->patience < 0) { /* perhaps since a reset of ours */
+        grow(connection);
     }
     return connection->patience >= 0;
 }

@@ -31,11 +31,12 @@ struct quota {
 struct quota *quota_new(const struct settings *settings)
 {
     struct quota *quota = calloc(1, sizeof(*quota));
-    if (quota) {
-        quota->settings = settings;
-        for (int i = 0; i < MUTEXES; i++) {
-            pthread_mutex_init(&quota->mutex[i], NULL);
-        }
+    if (!quota) {
+        abort();
+    }
+    quota->settings = settings;
+    for (int i = 0; i < MUTEXES; i++) {
+        pthread_mutex_init(&quota->mutex[i], NULL);
     }
     return quota;
 }

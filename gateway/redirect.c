@@ -83,18 +83,10 @@ bool redirect_open(struct redirect *redirect, const struct settings *settings, c
 }
 
 /* The host that was asked for, without its port; that of the site for who names none. */
-static struct str host_of(const struct redirect *redirect, const h2o_req_t *req)
+static struct str host_for(const struct redirect *redirect, const h2o_req_t *req)
 {
-    const char *host = req->authority.base;
-    size_t n = req->authority.len, closed = 0;
-
-    if (n > 0 && *host == '[') {
-        const char *end = memchr(host, ']', n);
-        closed = end ? (size_t)(end - host) : 0;
-    }
-    const char *colon = n > 0 ? memchr(host + closed, ':', n - closed) : NULL;
-    n = colon ? (size_t)(colon - host) : n;
-    return n > 0 ? (struct str){host, (uint32_t)n} : str_of(redirect->host);
+    struct str host = host_of(str_of_iovec(req->authority));
+    return host.p ? host : str_of(redirect->host);
 }
 
 bool redirect_answer(const struct redirect *redirect, h2o_req_t *req)
@@ -103,7 +95,7 @@ bool redirect_answer(const struct redirect *redirect, h2o_req_t *req)
         str_eq(request_path(req), STR("/readyz"))) { /* asked by what looks after the machine, not by visitors */
         return false;
     }
-    struct str host = host_of(redirect, req);
+    struct str host = host_for(redirect, req);
     struct str path = {req->path.base, (uint32_t)req->path.len};
     if (path.n == 0 || *path.p != '/') { /* OPTIONS * */
         path = STR("/");

@@ -97,7 +97,7 @@ static void send_response(h2o_req_t *req, int status, struct str body, size_t le
     struct visit *visit = visit_open(req);
 
     if (visit) {
-        visit_answer(visit, body.n);
+        visit_answer(visit, body.p ? body.n : 0);
     }
     if (visit && visit_is_recorded(visit)) {
         reply_line(req, NULL, STR("x-request-id"), visit_name(visit));
@@ -167,8 +167,8 @@ static void add_headers(h2o_req_t *req, const struct headers *headers, bool plai
 
     for (uint32_t i = 0; i < headers->n; i++) {
         struct str name = headers->item[i].name, value = headers->item[i].value;
-        if (!field_is_token(name) || !field_value_is_safe(value) || is_written_by_library(name) ||
-            header_is_hop_by_hop(headers, name) || (plain && str_eq_nocase(name, STR("content-encoding")))) {
+        if (is_written_by_library(name) || header_is_hop_by_hop(headers, name) ||
+            (plain && str_eq_nocase(name, STR("content-encoding")))) {
             continue;
         }
         char *lower = to;
@@ -190,11 +190,11 @@ static void add_headers(h2o_req_t *req, const struct headers *headers, bool plai
     }
 }
 
-/* Must the body be inflated? A range of a coded body cannot be. */
-static bool must_inflate(h2o_req_t *req, const struct message *answer, size_t body_n)
+/* Is the client to get the plain form of a coded body? A range of that cannot be had. */
+static bool wants_plain(h2o_req_t *req, const struct message *answer)
 {
     struct str coding = headers_get(&answer->headers, STR("content-encoding"));
-    return coding.p && body_n > 0 && answer->status != 206 &&
+    return coding.p && answer->status != 206 &&
            (str_eq_nocase(coding, STR("gzip")) || str_eq_nocase(coding, STR("x-gzip"))) &&
            !encoding_accepts_gzip(request_header(req, H2O_TOKEN_ACCEPT_ENCODING));
 }
@@ -209,9 +209,9 @@ static void answer_response(h2o_req_t *req, const struct message *answer, zmq_ms
     zmq_msg_move(&kept->body, body);
     kept->inflated = NULL;
     struct str bytes = {zmq_msg_data(&kept->body), (uint32_t)zmq_msg_size(&kept->body)};
-    bool plain = !fault && must_inflate(req, answer, bytes.n);
+    bool plain = !fault && wants_plain(req, answer);
 
-    if (plain) {
+    if (plain && bytes.n > 0) { /* HEAD has none, and the same headers */
         size_t n = 0;
         kept->inflated = gunzip_run(gunzip, bytes.p, bytes.n, inflated_max, &n);
         bytes = (struct str){(char *)kept->inflated, (uint32_t)n};

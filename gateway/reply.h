@@ -34,7 +34,7 @@ void reply_range(h2o_req_t *req, const struct part *part, bool satisfiable);
 
 /*
  * Sends status and body, with the headers that were added. The bytes must live as long as the request. HEAD sends the
- * length only; 204, 304 neither (RFC 9110 section 6.4.1).
+ * length only, so the body's bytes may be NULL; 204, 304 neither (RFC 9110 section 6.4.1).
  */
 void reply_bytes(h2o_req_t *req, int status, struct str body);
 

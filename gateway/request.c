@@ -7,9 +7,15 @@
 
 #define HOST_MAX 255
 
-static struct str str_of_iovec(h2o_iovec_t v)
+struct str str_of_iovec(h2o_iovec_t v)
 {
     return (struct str){v.base ? v.base : "", v.len < UINT32_MAX ? (uint32_t)v.len : UINT32_MAX};
+}
+
+struct str header_line(const h2o_headers_t *headers, struct str name)
+{
+    ssize_t at = h2o_find_header_by_str(headers, name.p, name.n, -1);
+    return at < 0 ? STR_NONE : str_of_iovec(headers->entries[at].value);
 }
 
 bool request_is(const h2o_req_t *req, const char *method)

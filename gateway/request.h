@@ -30,6 +30,10 @@ enum page request_normalize(h2o_req_t *req, const struct hosts *hosts, uint64_t 
  */
 enum page request_read(h2o_req_t *req, struct message *message);
 
+struct str str_of_iovec(h2o_iovec_t v);
+/* The value of the first line of that name, in small letters; STR_NONE when there is none. */
+struct str header_line(const h2o_headers_t *headers, struct str name);
+
 bool request_is(const h2o_req_t *req, const char *method);
 /* GET, HEAD, OPTIONS, TRACE (RFC 9110 section 9.2.1): may be sent twice. */
 bool request_is_safe(const h2o_req_t *req);

@@ -83,8 +83,14 @@ bool target_path_is_proper(struct str path)
     return scan.more == 0 && end_segment(&scan);
 }
 
-uint64_t target_body_limit(struct str path, uint64_t body_max)
+uint64_t target_body_limit(struct str target, uint64_t body_max)
 {
+    const char *authority = target.n > 0 && *target.p != '/' ? memmem(target.p, target.n, "://", 3) : NULL;
+    struct str path = target;
+    if (authority) { /* absolute-form */
+        const char *end = target.p + target.n, *slash = memchr(authority + 3, '/', (size_t)(end - authority - 3));
+        path = slash ? (struct str){slash, (uint32_t)(end - slash)} : STR("");
+    }
     size_t i = 0;
     while (!str_starts(path, BODIES[i].prefix)) {
         i++;

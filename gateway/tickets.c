@@ -94,7 +94,7 @@ static void look(struct tickets *tickets, uint64_t now)
 static bool save(struct tickets *tickets, const struct keys *keys)
 {
     struct new_file file;
-    struct stat status;
+    struct stat status = {0};
 
     if (!new_file_begin(&file, tickets->path, 0600)) {
         return false;
@@ -194,7 +194,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     bool good = EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key.cipher, iv, encrypting) == 1 &&
                 EVP_MAC_CTX_set_params(mac, parameters) == 1;
     OPENSSL_cleanse(&key, sizeof(key));
-    return !good ? -1 : age > 0 ? 2 : 1;
+    /* A ticket of TLS 1.3 is for one use (RFC 8446 section C.4), so whoever has used one gets another. */
+    return !good ? -1 : age > 0 || (!encrypting && SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
 }
 
 void tickets_use(struct tickets *tickets, SSL_CTX *ctx)

@@ -125,6 +125,7 @@ static bool use_files(SSL_CTX *ctx, const struct settings *settings, struct tls_
 SSL_CTX *tls_load(const struct settings *settings, struct tickets *tickets, struct tls_term *term, char *error,
                   size_t error_size)
 {
+    static const h2o_iovec_t protocols[] = {{H2O_STRLIT("h2")}, {H2O_STRLIT("http/1.1")}, {NULL, 0}};
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx) {
         snprintf(error, error_size, "OpenSSL gives no context: %s.", reason());
@@ -142,7 +143,7 @@ SSL_CTX *tls_load(const struct settings *settings, struct tickets *tickets, stru
     if (tickets) {
         tickets_use(tickets, ctx);
     }
-    h2o_ssl_register_alpn_protocols(ctx, h2o_alpn_protocols);
+    h2o_ssl_register_alpn_protocols(ctx, protocols);
     if (!use_files(ctx, settings, term, error, error_size)) {
         SSL_CTX_free(ctx);
         ERR_clear_error();
@@ -183,7 +184,7 @@ static bool stamp(const struct settings *settings, struct tls_stamp stamps[2 * T
         if (stat(i < n ? certs[i] : keys[i - n], &status) < 0) {
             return false;
         }
-        stamps[i].changed = status.st_mtim;
+        stamps[i].changed = status.st_ctim; /* a file that may be read only now has changed too */
         stamps[i].device = status.st_dev;
         stamps[i].inode = status.st_ino;
     }

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "meters.h"
 #include "request.h"
+#include "target.h"
 
 #define SEND_RATE       8192 /* bytes a second that a client must take at least, after FILMYFLY_SEND_WAIT */
 #define REQUESTS_A_TURN 100  /* of one HTTP/1 connection, when it sends them without waiting for answers */
@@ -38,6 +39,7 @@ static void dispose_visit(void *p)
     struct connection *connection = visit->connection;
     visit_told(visit);
     connection_hold(connection, -(ptrdiff_t)visit->held);
+    connection->answers -= visit->answer;
     *visit->link = visit->next;
     if (visit->next) {
         visit->next->link = visit->link;
@@ -58,6 +60,7 @@ struct visit *visit_begin(h2o_req_t *req, struct connection *connection)
                             .stream = req->version == 0x200 ? connection->stream : 0,
                             .began = clock_of(owner),
                             .deadline = owner->now + owner->settings->client_wait,
+                            .room = owner->settings->body_max + 1,
                             .peer = connection->peer,
                             .client = connection->client};
     make_name(visit);
@@ -107,23 +110,13 @@ static bool is_name(struct str text)
     return text.n > 0 && text.n <= VISIT_NAME;
 }
 
-static struct str header_of(h2o_req_t *req, const char *name, size_t n)
-{
-    ssize_t at = h2o_find_header_by_str(&req->headers, name, n, -1);
-    if (at < 0) {
-        return STR_NONE;
-    }
-    h2o_iovec_t value = req->headers.entries[at].value;
-    return (struct str){value.base, (uint32_t)value.len};
-}
-
 /* What a proxy that is trusted says of the request. */
 static void take_word(struct visit *visit, h2o_req_t *req)
 {
-    struct str name = header_of(req, H2O_STRLIT("x-request-id"));
-    visit->peer =
-        proxies_client(visit->connection->owner->proxies, &visit->connection->peer,
-                       request_header(req, H2O_TOKEN_X_FORWARDED_FOR), header_of(req, H2O_STRLIT("cf-connecting-ip")));
+    struct str name = header_line(&req->headers, STR("x-request-id"));
+    visit->peer = proxies_client(visit->connection->owner->proxies, &visit->connection->peer,
+                                 request_header(req, H2O_TOKEN_X_FORWARDED_FOR),
+                                 header_line(&req->headers, STR("cf-connecting-ip")));
     visit->client = address_client(&visit->peer);
     if (name.p && is_name(name)) {
         memcpy(visit->name, name.p, name.n);
@@ -178,14 +171,25 @@ void visit_more(struct connection *connection, uint32_t stream, bool last)
     }
 }
 
+bool visit_expect(const h2o_req_t *req, size_t length)
+{
+    struct visit *visit = visit_of(req);
+    if (!visit) {
+        return true; /* one of guards_prove */
+    }
+    uint64_t limit = target_body_limit(str_of_iovec(req->input.path), visit->connection->owner->settings->body_max);
+    visit->room = limit + 1;
+    return length <= limit;
+}
+
 size_t visit_take(struct connection *connection, uint32_t stream, size_t bytes)
 {
     struct visit *visit = visit_of_stream(connection, stream);
     if (!visit) {
         return bytes; /* to a stream that is not open: the library refuses it */
     }
-    size_t room = connection->owner->settings->body_max + 1 - visit->body, taken = bytes < room ? bytes : room;
-    visit->body += taken;
+    size_t taken = bytes < visit->room ? bytes : visit->room;
+    visit->room -= taken;
     hold(visit, taken);
     return taken;
 }
@@ -216,6 +220,8 @@ void visit_answer(struct visit *visit, size_t bytes)
 {
     struct connections *owner = visit->connection->owner;
     visit->answered = true;
+    visit->answer += bytes;
+    visit->connection->answers += bytes;
     hold(visit, bytes);
-    visit->deadline = owner->now + owner->settings->send_wait + visit->connection->held / SEND_RATE * SECOND;
+    visit->deadline = owner->now + owner->settings->send_wait + visit->connection->answers / SEND_RATE * SECOND;
 }

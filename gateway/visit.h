@@ -18,8 +18,9 @@ struct visit {
     uint64_t deadline;     /* the client must have done its part by then; 0: it is we who are waited for */
     uint64_t asked;        /* when the pipeline was asked; 0: never */
     uint64_t waited;       /* ns that it took */
-    size_t body;           /* bytes of its body that are kept; HTTP/2 */
-    size_t held;           /* bytes: of its body, and of the answer that is not sent */
+    size_t room;           /* bytes that may still be kept of its body; HTTP/2 */
+    size_t held;           /* bytes: of its body, and of the answer that is not sent, */
+    size_t answer;         /* which are so many */
     struct address peer;   /* the client, by a trusted proxy's word where there is one */
     struct address client; /* what the limits know it as */
     enum quota_grant grant;
@@ -48,7 +49,10 @@ void visit_arrived(struct visit *visit, h2o_req_t *req);
 /* More of the request that is this stream of HTTP/2 arrived; last: that is all of it. */
 void visit_more(struct connection *connection, uint32_t stream, bool last);
 
-/* So many bytes of its body are here: how many are to be kept, of all at most one more than FILMYFLY_BODY_MAX. */
+/* What its header block says is known, its length too; 0: not said. False: it is longer than its route takes. */
+bool visit_expect(const h2o_req_t *req, size_t length);
+
+/* So many bytes of its body are here: how many are to be kept, of all at most one more than its route takes. */
 size_t visit_take(struct connection *connection, uint32_t stream, size_t bytes);
 
 /* May it ask the pipeline? 0: yes, and visit_told is to be called, or the request's end does it. Else in how many

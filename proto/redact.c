@@ -8,8 +8,8 @@
 
 /* Anywhere in a name. */
 static const char *const words[] = {
-    "cookie", "authoriz", "authent", "x-auth", "token",  "secret",    "passw",    "passphrase", "pwd",
-    "creden", "session",  "signat",  "csrf",   "apikey", "assertion", "verifier", "bearer",     "private",
+    "cookie",  "authoriz", "authent", "x-auth", "token",     "secret",   "passw",  "passphrase", "pwd",  "cred",
+    "session", "signat",   "csrf",    "apikey", "assertion", "verifier", "bearer", "private",    "hash",
 };
 
 /* At its end: "key", "api_key", "x-key". */
@@ -88,17 +88,6 @@ static uint32_t span(struct str text, uint32_t from, const char *stops)
     return i;
 }
 
-struct writer {
-    char *p;
-    uint32_t n;
-};
-
-static void put(struct writer *out, const char *p, uint32_t n)
-{
-    memcpy(out->p + out->n, p, n);
-    out->n += n;
-}
-
 static bool has_word(struct str text, const char *word)
 {
     size_t n = strlen(word);
@@ -118,54 +107,65 @@ static bool is_secret_pair(struct str name, struct str value)
     return redact_is_secret(name) || has_word(value, "%3d") || has_word(value, "%25");
 }
 
-/* After "://": user and password, up to the @. Returns where to go on. */
-static uint32_t put_user(struct writer *out, struct str text, uint32_t from)
+/* After "://": user and password, up to the @; none: STR_NONE. */
+static struct str find_user(struct str text, uint32_t from)
 {
     uint32_t at = span(text, from, "/?# \t\"<>,");
     while (at > from && text.p[at - 1] != '@')
         at--;
-    if (at == from)
-        return from;
-    put(out, HIDDEN.p, HIDDEN.n);
-    return at - 1;
+    return at > from ? (struct str){text.p + from, at - 1 - from} : STR_NONE;
 }
 
-/* After one of "?&;#": name=value. Of what is not hidden only the name is put: the value may be an address. */
-static uint32_t put_pair(struct writer *out, struct str text, uint32_t from)
+/* After one of "?&;#": name=value. The value when it is a secret; otherwise STR_NONE, and *next is where to go on: the
+ * value may be an address. */
+static struct str find_value(struct str text, uint32_t from, uint32_t *next)
 {
     uint32_t equals = span(text, from, "=&;?#"), end = span(text, equals, "&;?#");
     struct str name = {text.p + from, equals - from};
-    if (equals == text.n || text.p[equals] != '=') {
-        put(out, name.p, name.n);
-        return equals;
+    *next = equals;
+    if (equals == text.n || text.p[equals] != '=')
+        return STR_NONE;
+    *next = equals + 1;
+    struct str value = {text.p + equals + 1, end - equals - 1};
+    return is_secret_pair(name, value) ? value : STR_NONE;
+}
+
+struct str redact_find(struct str text, uint32_t from)
+{
+    struct str found = STR_NONE;
+    while (from < text.n && !found.p) {
+        if (text.p[from] && strchr("?&;#", text.p[from])) {
+            found = find_value(text, from + 1, &from);
+        } else if (text.n - from >= 3 && memcmp(text.p + from, "://", 3) == 0) {
+            from += 3;
+            found = find_user(text, from);
+        } else {
+            from++;
+        }
     }
-    put(out, name.p, name.n + 1);
-    if (!is_secret_pair(name, (struct str){text.p + equals + 1, end - equals - 1}))
-        return equals + 1;
-    put(out, HIDDEN.p, HIDDEN.n);
-    return end;
+    return found;
 }
 
 /* An address, or a text that may hold some. */
 static struct str redact_address(struct arena *arena, struct str text)
 {
-    if (text.n == 0 || (span(text, 0, "?&;#") == text.n && !memmem(text.p, text.n, "://", 3)))
+    struct str secret = redact_find(text, 0);
+    uint32_t from = 0, n = 0;
+    if (!secret.p)
         return text;
     /* No byte becomes more than "(hidden)". */
-    struct writer out = {arena_alloc(arena, (size_t)text.n * HIDDEN.n), 0};
-    if (!out.p)
+    char *out = arena_alloc(arena, (size_t)text.n * HIDDEN.n);
+    if (!out)
         return HIDDEN;
-    for (uint32_t i = 0; i < text.n;) {
-        bool pair = text.p[i] && strchr("?&;#", text.p[i]);
-        bool user = text.n - i >= 3 && memcmp(text.p + i, "://", 3) == 0;
-        put(&out, text.p + i, user ? 3 : 1);
-        i += user ? 3 : 1;
-        if (pair)
-            i = put_pair(&out, text, i);
-        else if (user)
-            i = put_user(&out, text, i);
+    for (; secret.p; secret = redact_find(text, from)) {
+        uint32_t before = (uint32_t)(secret.p - text.p) - from;
+        memcpy(out + n, text.p + from, before);
+        memcpy(out + n + before, HIDDEN.p, HIDDEN.n);
+        n += before + HIDDEN.n;
+        from += before + secret.n;
     }
-    return (struct str){out.p, out.n};
+    memcpy(out + n, text.p + from, text.n - from);
+    return (struct str){out, n + text.n - from};
 }
 
 /* Cut first, so that the work is bounded; and again, since hiding may lengthen. */

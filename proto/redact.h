@@ -28,6 +28,12 @@ void redact_message(struct message *message, struct arena *arena);
 bool redact_is_secret(struct str name);
 
 /*
+ * The first thing in an address, or in a text that may hold some, from that byte on, that is to be hidden, perhaps
+ * empty; STR_NONE: there is nothing. Go on behind it.
+ */
+struct str redact_find(struct str text, uint32_t from);
+
+/*
  * Bytes of the body's beginning that may be shown: 32 of a RESPONSE that any cache may keep and that sets no cookie;
  * otherwise 0, since forms and rows hold what people typed.
  */

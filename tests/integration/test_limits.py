@@ -45,6 +45,45 @@ def get(gateway, target, source=None, headers=()):
         return client.read_answer(connection.makefile("rb"))
 
 
+# Memory.
+
+
+def begin_upload(gateway, n):
+    """A request that lacks its last byte."""
+    connection = connect(gateway)
+    connection.sendall(b"POST /admin/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % n + bytes(n - 1))
+    return connection
+
+
+def test_who_holds_most_is_cut_and_not_who_comes_last(start):
+    gateway = start()
+    holders = [begin_upload(gateway, 4 << 20) for _ in range(5)] + [begin_upload(gateway, (4 << 20) - 20000)]
+    wait_until(lambda: gateway.stats()["connections"] == 6, 10, "they are there")
+    time.sleep(0.5)
+    for _ in range(3):
+        with connect(gateway) as other:
+            other.sendall(client.request_bytes("POST", "/admin/x", body=bytes(100000)))
+            assert client.read_answer(other.makefile("rb")).status == 200
+    assert gateway.stats()["cut.memory"] == 1
+    for holder in holders:
+        holder.close()
+
+
+def test_what_was_answered_is_held_no_longer(start):
+    gateway = start()
+    idle = []
+    for _ in range(8):
+        connection = connect(gateway)
+        connection.sendall(client.request_bytes("POST", "/admin/x", body=bytes(4 << 20)))
+        assert client.read_answer(connection.makefile("rb")).status == 200
+        idle.append(connection)
+    for connection in idle:
+        connection.sendall(client.request_bytes("GET", "/again"))
+        assert client.read_answer(connection.makefile("rb")).status == 200
+        connection.close()
+    assert gateway.stats()["cut.memory"] == 0
+
+
 # Requests.
 
 def test_who_asks_for_too_many_pages_is_told_when_to_come_again(start):
@@ -150,6 +189,18 @@ def test_where_there_is_no_room_those_who_say_nothing_go(start):
     assert time.monotonic() - began < 20  # twice the room, and those who are in the way go after five seconds; by themselves after 30
     assert gateway.stats()["cut.idle"] >= 8
     for each in silent:
+        each.close()
+
+
+def test_where_there_is_no_room_an_upload_goes_on(start):
+    gateway = start(connections=16, client_connections=0, client_connects=0)
+    upload, waiting = begin_upload(gateway, 1000), []
+    time.sleep(0.2)
+    waiting = [connect(gateway) for _ in range(40)]
+    time.sleep(7)  # those who say nothing go after five seconds
+    upload.sendall(b"x")
+    assert client.read_answer(upload.makefile("rb")).status == 200
+    for each in [upload, *waiting]:
         each.close()
 
 

@@ -231,6 +231,26 @@ def test_ticket_keys_rotate_for_all_gateways_and_the_oldest_is_forgotten(own):
     second.stop()
 
 
+def test_who_used_a_ticket_gets_another(own):
+    """Of TLS 1.3 a ticket is for one use."""
+    gateway, made = Gateway(own), context(ssl.TLSVersion.TLSv1_3)
+    sessions = [get_session(gateway.https, made)]
+    for _ in range(4):
+        with connection(gateway.https, made, sessions[-1]) as tls:
+            assert ask(tls).status == 200 and tls.session_reused
+            sessions.append(tls.session)
+    assert len({session.id for session in sessions}) == len(sessions)
+    gateway.stop()
+
+
+def test_drafts_of_http2_are_not_spoken(own):
+    gateway, made = Gateway(own), context()
+    made.set_alpn_protocols(["h2-16", "h2-14", "http/1.1"])
+    with connection(gateway.https, made) as tls:
+        assert tls.selected_alpn_protocol() == "http/1.1"
+    gateway.stop()
+
+
 # What a scanner says.
 
 

@@ -41,6 +41,10 @@ static void test_secrets_are_cut(void **state)
     assert_escaped("/a?token=", true, "/a?token=");
     assert_escaped("/a?token=&x=1", true, "/a?token=&x=1");
     assert_escaped("/a?token=a", false, "/a?token=a");
+    assert_escaped("/a?token=&key=b&x=1", true, "/a?token=&key=***&x=1");
+    assert_escaped("/a?csrf=b&state=c;pin=d", true, "/a?csrf=***&state=***;pin=***");
+    assert_escaped("/a?next=%2Freset%3Ftoken%3Dabc&x=1", true, "/a?next=***&x=1");
+    assert_escaped("https://user:word@host/a?x=1", true, "https://***@host/a?x=1");
     assert_escaped("/a?xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxtoken=a", true,
                    "/a?xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxtoken=***");
 }

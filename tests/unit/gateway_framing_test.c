@@ -100,9 +100,93 @@ static void test_heads_that_do_not_end(void **state)
     assert_int_equal(framing_check_unfinished(bytes, FRAMING_HEAD_MAX + 1), PAGE_FIELDS_TOO_LARGE);
 }
 
+static void test_a_length_is_counted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        size_t length;
+    } cases[] = {{"0", 0}, {"007", 7}, {"18446744073709551615", SIZE_MAX}, {"18446744073709551616", SIZE_MAX}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct phr_header line = {"content-length", 14, cases[i].value, strlen(cases[i].value)};
+        assert_true(framing_length(&line, 1) == cases[i].length);
+    }
+    assert_true(framing_length(NULL, 0) == 0);
+}
+
+#define ALL SIZE_MAX
+
+/* The body, in pieces of so many bytes. Returns what came of the last, with what was decoded in out. */
+static ssize_t decode(const char *body, size_t n, size_t piece, size_t room, char *out, size_t *out_n)
+{
+    struct phr_chunked_decoder decoder = {0};
+    ssize_t result = -2;
+    *out_n = 0;
+    for (size_t at = 0; at < n && result == -2; at += piece) {
+        size_t given = n - at < piece ? n - at : piece, some = given;
+        char *copy = malloc(some); /* of just its size, for AddressSanitizer to watch */
+        assert_non_null(copy);
+        memcpy(copy, body + at, some);
+        result = framing_decode(&decoder, copy, &some, &room);
+        memcpy(out + *out_n, copy, some);
+        *out_n += some;
+        if (result > 0) {
+            assert_memory_equal(copy + some, body + at + given - (size_t)result, (size_t)result);
+        }
+        free(copy);
+    }
+    return result;
+}
+
+static void assert_decodes(const char *body, size_t room, const char *expected, ssize_t expected_result)
+{
+    char out[256];
+    size_t n;
+    for (size_t piece = 1; piece <= strlen(body); piece++) {
+        ssize_t result = decode(body, strlen(body), piece, room, out, &n);
+        assert_int_equal(n, strlen(expected));
+        assert_memory_equal(out, expected, n);
+        if (expected_result <= 0 || piece == strlen(body)) /* otherwise what follows comes in other pieces */
+            assert_int_equal(result, expected_result);
+    }
+}
+
+static void test_chunks(void **state)
+{
+    (void)state;
+    assert_decodes("0\r\n\r\n", ALL, "", 0);
+    assert_decodes("5\r\nhello\r\n0\r\n\r\n", ALL, "hello", 0);
+    assert_decodes("5\r\nhello\r\n0\r\n\r\nGET /", ALL, "hello", 5);
+    assert_decodes("5;a=b\r\nhello\r\n00A \t;x=\"y\"\r\n, my world\r\n0;z\r\nA: b\r\nC: d\r\n\r\n", ALL,
+                   "hello, my world", 0);
+    assert_decodes("5\r\nhe\r\no\r\n0\r\n\r\n", ALL, "he\r\no", 0); /* the data may be anything */
+    assert_decodes("5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\nx", 7, "hellowo", 1);
+    assert_decodes("5\r\nhel", ALL, "hel", -2);
+    assert_decodes("5\r\nhello\r\n0\r\nA: b\r\n", ALL, "hello", -2);
+}
+
+static void test_chunks_that_could_be_read_in_two_ways(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "\r\n",        "x\r\n",       "0x5\r\n",       "-5\r\n",        "+5\r\n",      " 5\r\n",
+        "5 \r\n",      "5 5\r\n",     "5\n",           "5\rx",          "5;a\n",       "5;a\rb",
+        "5;\x01\r\n",  "0\r\n\n",     "0\n\r\n",       "1\r\na\n",      "1\r\nab\r\n", "1\r\na\r\r\n",
+        "1\r\na0\r\n", "0\r\nA: b\n", "0\r\nA\rb\r\n", "0\r\n\x01\r\n", "0\r\n\rx",    "00000000000000005"};
+    char out[64];
+    size_t n;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        for (size_t piece = 1; piece <= strlen(bad[i]); piece++)
+            if (decode(bad[i], strlen(bad[i]), piece, ALL, out, &n) != -1)
+                fail_msg("case %zu in pieces of %zu", i, piece);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_length_is_counted),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_chunks_that_could_be_read_in_two_ways),
         cmocka_unit_test(test_what_means_one_thing),
         cmocka_unit_test(test_what_means_two),
         cmocka_unit_test(test_heads_that_do_not_end),
