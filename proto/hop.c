@@ -51,6 +51,15 @@ uint64_t hop_submit(struct hop *hop, uint64_t now, uint64_t deadline, uint64_t k
     return r->id;
 }
 
+/* The peer has no room: it goes to another one. */
+static void refuse(struct hop *hop, struct request *r, unsigned peer)
+{
+    hop->peer[peer].busy_until = hop->now + BUSY_PAUSE;
+    r->busy |= UINT64_C(1) << peer;
+    if (r->state == SENT && !hop_is_served(hop, r))
+        hop_set_waiting(hop, r, false);
+}
+
 bool hop_reply(struct hop *hop, uint64_t now, unsigned peer, uint64_t id, bool busy, void **user)
 {
     assert(peer < HOP_PEERS);
@@ -66,12 +75,9 @@ bool hop_reply(struct hop *hop, uint64_t now, unsigned peer, uint64_t id, bool b
     hop_attempt_end(hop, a);
 
     if (busy) {
-        p->busy_until = hop->now + BUSY_PAUSE;
-        r->busy |= UINT64_C(1) << peer;
+        refuse(hop, r, peer);
         if (r->state == OVER)
             hop_finish(hop, r);
-        else if (r->state == SENT && !hop_is_served(hop, r))
-            hop_set_waiting(hop, r, false);
         return false;
     }
 
@@ -86,6 +92,21 @@ bool hop_reply(struct hop *hop, uint64_t now, unsigned peer, uint64_t id, bool b
         *user = r->user;
     hop_finish(hop, r);
     return open;
+}
+
+void hop_not_sent(struct hop *hop, uint64_t now, unsigned peer, uint64_t id)
+{
+    assert(peer < HOP_PEERS);
+    hop_pass_time(hop, now);
+    struct request *r = hop_request_find(hop, id);
+    struct attempt *a = r ? hop_attempt_of(r, peer) : NULL;
+    if (!a)
+        return;
+    hop_attempt_end(hop, a);
+    if (r->state == OVER)
+        hop_finish(hop, r);
+    else
+        refuse(hop, r, peer);
 }
 
 void *hop_forget(struct hop *hop, uint64_t id)

@@ -89,6 +89,11 @@ uint64_t hop_submit(struct hop *hop, uint64_t now, uint64_t deadline, uint64_t k
  */
 bool hop_reply(struct hop *hop, uint64_t now, unsigned peer, uint64_t id, bool busy, void **user);
 /*
+ * A HOP_SEND that could not be done. The peer has said nothing, so this is no sign of its life; otherwise as if it had
+ * refused the request for lack of room. A request that was forgotten before only gives the credit back.
+ */
+void hop_not_sent(struct hop *hop, uint64_t now, unsigned peer, uint64_t id);
+/*
  * Nobody waits for it any more: no action of it follows, also none that was due already. Returns its user, or NULL when
  * the id is not open. What was sent still takes its peer's credit until a reply comes, the peer dies or its deadline
  * passes.

@@ -3,8 +3,6 @@
 
 #include "hop_state.h"
 
-_Static_assert(HOP_PEERS <= 64, "a peer is a bit of a uint64_t");
-
 static void list_insert_after(struct list *list, struct request *before, struct request *r)
 {
     assert(!r->list);

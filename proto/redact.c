@@ -147,7 +147,7 @@ struct str redact_find(struct str text, uint32_t from)
 }
 
 /* An address, or a text that may hold some. */
-static struct str redact_address(struct arena *arena, struct str text)
+static struct str hide_secrets(struct arena *arena, struct str text)
 {
     struct str secret = redact_find(text, 0);
     uint32_t from = 0, n = 0;
@@ -169,9 +169,9 @@ static struct str redact_address(struct arena *arena, struct str text)
 }
 
 /* Cut first, so that the work is bounded; and again, since hiding may lengthen. */
-static struct str show_address(struct arena *arena, struct str text, uint32_t most)
+struct str redact_address(struct arena *arena, struct str text, uint32_t most)
 {
-    return cut(arena, redact_address(arena, cut(arena, text, most)), most);
+    return cut(arena, hide_secrets(arena, cut(arena, text, most)), most);
 }
 
 /* Messages. */
@@ -182,7 +182,7 @@ static void redact_headers(struct headers *headers, struct arena *arena)
         headers->n = REDACT_HEADERS;
     for (uint32_t i = 0; i < headers->n; i++) {
         struct header *line = &headers->item[i];
-        line->value = redact_is_secret(line->name) ? HIDDEN : show_address(arena, line->value, REDACT_VALUE);
+        line->value = redact_is_secret(line->name) ? HIDDEN : redact_address(arena, line->value, REDACT_VALUE);
         line->name = cut(arena, line->name, REDACT_NAME);
     }
 }
@@ -201,7 +201,7 @@ void redact_message(struct message *message, struct arena *arena)
 {
     switch ((int)message->type) {
     case MESSAGE_REQUEST:
-        message->target = show_address(arena, message->target, REDACT_TARGET);
+        message->target = redact_address(arena, message->target, REDACT_TARGET);
         redact_headers(&message->headers, arena);
         return;
     case MESSAGE_RESPONSE:

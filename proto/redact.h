@@ -28,6 +28,12 @@ void redact_message(struct message *message, struct arena *arena);
 bool redact_is_secret(struct str name);
 
 /*
+ * An address, or a text that may hold some, with what is secret in it hidden and at most `most` bytes of it and an
+ * ellipsis. In the arena, or the text itself when all of it may be shown.
+ */
+struct str redact_address(struct arena *arena, struct str text, uint32_t most);
+
+/*
  * The first thing in an address, or in a text that may hold some, from that byte on, that is to be hidden, perhaps
  * empty; STR_NONE: there is nothing. Go on behind it.
  */

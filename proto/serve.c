@@ -21,8 +21,8 @@
 #define PEER_SILENT    SECOND        /* the same when all entries are taken */
 #define MESSAGES_TURN  256           /* received in one turn at most, so that the loop's other work is not starved */
 #define BYE_PATIENCE   SECOND
-#define ROUTING_ID_MAX 16
-#define OUTBOX         16 /* answers that wait to be sent together: one by one each wakes libzmq's thread */
+#define ROUTING_ID_MAX 255 /* ZeroMQ's own limit */
+#define OUTBOX         16  /* answers that wait to be sent together: one by one each wakes libzmq's thread */
 
 /* A left neighbour, as far as it is known: a ROUTER is not told of connections. */
 struct peer {

@@ -91,6 +91,44 @@ static void print_quantity(char *out, size_t size, uint64_t value, const struct 
     }
 }
 
+/* "films.example", "127.0.0.1", "[::1]", each with a port or without (RFC 3986 section 3.2), and no user before it. */
+static bool is_authority(const char *text, size_t n)
+{
+    bool numeric = *text == '[';
+    size_t host = numeric ? 1 + strspn(text + 1, "0123456789abcdefABCDEF:.") : 0;
+
+    if (numeric && (host < 3 || text[host++] != ']')) {
+        return false;
+    }
+    while (!numeric && text[host] && (isalnum((unsigned char)text[host]) || strchr("-._", text[host]))) {
+        host++;
+    }
+    size_t digits = text[host] == ':' ? strspn(text + host + 1, "0123456789") : 0;
+    return host > 0 && digits <= 5 && host + (digits ? digits + 1 : 0) == n;
+}
+
+/* "https://films.example", and "https://films.example/" as if the slash were not there: addresses are made by putting a
+ * path behind it. */
+static bool parse_origin(const char *text, const char **value)
+{
+    static char without_slash[256]; /* a process has one setting of this kind */
+    size_t scheme = strncmp(text, "http://", 7) == 0 ? 7 : strncmp(text, "https://", 8) == 0 ? 8 : 0;
+    size_t n = strlen(text);
+    bool slash = n > 0 && text[n - 1] == '/';
+
+    n -= slash;
+    if (scheme == 0 || n <= scheme || n >= sizeof(without_slash) || !is_authority(text + scheme, n - scheme)) {
+        return false;
+    }
+    *value = text;
+    if (slash) {
+        memcpy(without_slash, text, n);
+        without_slash[n] = '\0';
+        *value = without_slash;
+    }
+    return true;
+}
+
 /* "a number from 1 to 10000" */
 static void describe(char *out, size_t size, const struct setting *s)
 {
@@ -101,6 +139,8 @@ static void describe(char *out, size_t size, const struct setting *s)
 
     if (s->type == SETTING_SWITCH) {
         snprintf(out, size, "on or off");
+    } else if (s->type == SETTING_ORIGIN) {
+        snprintf(out, size, "an address such as https://films.example");
     } else if (s->type == SETTING_TEXT && s->least > 0) {
         snprintf(out, size, "a text of %llu to %llu bytes", (unsigned long long)s->least, (unsigned long long)s->most);
     } else if (s->type == SETTING_TEXT) {
@@ -133,6 +173,8 @@ static bool set_one(struct settings *settings, const struct setting *s, const ch
         value = strlen(text);
         *(const char **)(void *)field = text;
         break;
+    case SETTING_ORIGIN:
+        return parse_origin(text, (const char **)(void *)field);
     case SETTING_SWITCH:
         return parse_switch(text, (bool *)field);
     default:
@@ -179,6 +221,11 @@ bool settings_load(struct settings *settings, unsigned stages, char *error, size
     return true;
 }
 
+static bool is_text(const struct setting *s)
+{
+    return s->type == SETTING_TEXT || s->type == SETTING_ORIGIN;
+}
+
 static void print_text(FILE *out, const char *text)
 {
     for (; *text; text++) {
@@ -197,7 +244,7 @@ void settings_print(FILE *out, const struct settings *settings, unsigned stages)
             continue;
         }
         fprintf(out, "%s=", s->variable);
-        if (s->type == SETTING_TEXT) {
+        if (is_text(s)) {
             const char *text = *(const char *const *)field;
             print_text(out, s->secret && *text ? "(hidden)" : text);
         } else if (s->type == SETTING_SWITCH) {
@@ -222,7 +269,7 @@ void settings_help(FILE *out, unsigned stages)
         fprintf(out, "  %s=%s\n      %s", s->variable, s->preset, s->sentence);
         if (s->type == SETTING_SWITCH) {
             fputs(" (on or off)", out);
-        } else if (s->type != SETTING_TEXT) {
+        } else if (!is_text(s)) {
             print_quantity(least, sizeof(least), s->least, units_of(s->type));
             print_quantity(most, sizeof(most), s->most, units_of(s->type));
             fprintf(out, " (%s to %s)", least, most);

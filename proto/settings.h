@@ -11,6 +11,7 @@
 
 enum setting_type {
     SETTING_TEXT,     /* const char * */
+    SETTING_ORIGIN,   /* const char *: http:// or https:// and an authority; one slash behind it is dropped */
     SETTING_NUMBER,   /* uint64_t: plain digits */
     SETTING_SIZE,     /* uint64_t: bytes; K, M, G are powers of 1024 */
     SETTING_DURATION, /* uint64_t: nanoseconds; ms, s, m, h, d; plain digits are seconds */
@@ -22,6 +23,7 @@ enum setting_for {
     FOR_CACHER = 2,
     FOR_RENDERER = 4,
     FOR_DBPROXY = 8,
+    FOR_SERVING = FOR_CACHER | FOR_RENDERER | FOR_DBPROXY, /* those that another stage asks */
     FOR_ALL = 15,
 };
 
@@ -38,12 +40,12 @@ enum setting_for {
       "A visitor's longest wait.")                                                                                     \
     X(write_deadline, DURATION, "FILMYFLY_WRITE_DEADLINE", "30s", 100000000ull, 300000000000ull, FOR_ALL, 0,           \
       "The longest wait of a request that is not a GET or HEAD.")                                                      \
-    X(credit, NUMBER, "FILMYFLY_CREDIT", "64", 1, 10000, FOR_ALL, 0, "Requests in flight per instance.")               \
+    X(credit, NUMBER, "FILMYFLY_CREDIT", "64", 1, 10000, FOR_SERVING, 0, "Requests in flight per instance.")           \
     X(queue, NUMBER, "FILMYFLY_QUEUE", "1024", 1, 100000, FOR_ALL, 0, "Requests waiting per hop; beyond it: 503.")     \
     X(body_max, SIZE, "FILMYFLY_BODY_MAX", "4M", 1024, 67108864, FOR_ALL, 0, "Longest body of a message.")             \
     X(memory_max, SIZE, "FILMYFLY_MEMORY_MAX", "500M", 1048576, 1099511627776ull, FOR_ALL, 0,                          \
       "Anonymous memory of a process; beyond it, it leaves gracefully and is started again.")                          \
-    X(site, TEXT, "FILMYFLY_SITE", "https://localhost:8443", 8, 255, FOR_GATEWAY | FOR_CACHER | FOR_RENDERER, 0,       \
+    X(site, ORIGIN, "FILMYFLY_SITE", "https://localhost:8443", 8, 255, FOR_GATEWAY | FOR_RENDERER, 0,                  \
       "The public address: canonical links.")                                                                          \
     X(cache_dir, TEXT, "FILMYFLY_CACHE_DIR", "", 0, 1000, FOR_GATEWAY | FOR_CACHER, 0,                                 \
       "Directory of the store; empty: nothing is stored, every page is made anew.")                                    \
@@ -113,6 +115,7 @@ enum setting_for {
 
 struct settings {
 #define TEXT_FIELD                                                            const char *
+#define ORIGIN_FIELD                                                          const char *
 #define NUMBER_FIELD                                                          uint64_t
 #define SIZE_FIELD                                                            uint64_t
 #define DURATION_FIELD                                                        uint64_t
@@ -121,6 +124,7 @@ struct settings {
     SETTINGS(X)
 #undef X
 #undef TEXT_FIELD
+#undef ORIGIN_FIELD
 #undef NUMBER_FIELD
 #undef SIZE_FIELD
 #undef DURATION_FIELD

@@ -247,19 +247,18 @@ static bool on_answer(void *user, unsigned number, const struct message *m, zmq_
 static void send_call(struct upstream *up, const struct hop_action *action)
 {
     struct call *call = action->user;
-    void *user;
     if (!call->head.n) {
-        if (hop_reply(up->hop, clock_now(), action->peer, call->id, false, &user))
-            fail_call(up, call, CAUSE_INTERNAL, "the request is beyond the protocol's limits");
+        hop_forget(up->hop, call->id);
+        hop_not_sent(up->hop, clock_now(), action->peer, call->id);
+        fail_call(up, call, CAUSE_INTERNAL, "the request is beyond the protocol's limits");
         return;
     }
     zmq_msg_t body; /* a copy: it may have to be sent again */
     zmq_msg_init(&body);
     zmq_msg_copy(&body, &call->body);
     bool sent = instances_send(up->instances, action->peer, call->type, &call->head, &body);
-    /* Not sent: too much lies there unread. It is as if it had said so itself. */
-    if (!sent)
-        hop_reply(up->hop, clock_now(), action->peer, call->id, true, &user);
+    if (!sent) /* too much lies there unread */
+        hop_not_sent(up->hop, clock_now(), action->peer, call->id);
     else if (call->tried)
         count(up->again, 1);
     call->tried |= sent;

@@ -5,13 +5,14 @@
 
 #include "clock.h"
 #include "etag.h"
+#include "http_date.h"
 
 #define GZIP_LEAST 200 /* bytes; what is shorter gains nothing */
 
 struct answer_writer {
     struct gzip *gzip;            /* NULL: pages are not compressed here */
     char shared[FRESH_NEVER][80]; /* CDN-Cache-Control by freshness */
-    char etag[ETAG_SIZE];
+    char etag[ETAG_SIZE], last_modified[HTTP_DATE_SIZE];
     char retry_after[24];
     char speculation[200];
 };
@@ -95,15 +96,13 @@ static void write_body(struct answer_writer *writer, const struct answer *answer
         memcpy(zmq_msg_data(body), answer->body.p, answer->body.n);
 }
 
-/* What a page says of itself beside its type: who may find it, how old it is, what to load ahead. */
+/* What a page says of itself beside its type: who may find it, what to load ahead. */
 static void write_description(struct answer_writer *writer, const struct answer *answer, struct headers *headers)
 {
     if (answer->noindex)
         headers_add(headers, STR("x-robots-tag"), STR("noindex"));
     if (answer->status != 200)
         return;
-    if (answer->last_modified.p)
-        headers_add(headers, STR("last-modified"), answer->last_modified);
     /* The same for Save-Data, which would split every cache in two: a browser that saves data loads nothing ahead. */
     if (answer->speculation.p) {
         int n =
@@ -148,6 +147,12 @@ void answer_write(struct answer_writer *writer, const struct answer *answer, con
             zmq_msg_init(body);
             return;
         }
+        /* A page is made of many rows, views and files, and when the youngest of them changed nobody knows: what is
+         * known is when these bytes were made. The 304 above says none, so whoever has the page keeps its own, which
+         * thereby tells when these bytes were first seen. */
+        struct str now = http_date(time(NULL), writer->last_modified);
+        if (now.p)
+            headers_add(headers, STR("last-modified"), now);
     }
     write_body(writer, answer, wishes, message, body);
 }

@@ -2,11 +2,11 @@
 
 #include "address.h"
 #include "json.h"
+#include "pager.h"
 #include "rfc3339.h"
+#include "shape.h"
 
-#define COUNTED     1000 /* lists are counted so far and no further */
-#define PAGES_MAX   100  /* as parameters.c has it; then by `after` */
-#define SEARCH_PAGE 24   /* as queries/search.sql has it */
+#define PAGES_MAX 100 /* as parameters.c has it; then by `after` */
 
 /* What a field's value is made from. */
 struct maker {
@@ -95,24 +95,21 @@ static struct value make_director(const struct maker *maker, const struct value 
     return (struct value){.type = VALUE_MAP, .n = 2, .as.map = {named, values}};
 }
 
-/* [slug, name, slug, name…] as [{slug, name}…] */
-static struct value pairs_of(const struct maker *maker, const struct value *row, struct str column)
+/* An empty list where shape_pairs says nothing. */
+static struct value pairs_in(const struct maker *maker, const struct value *row, struct str column)
 {
-    struct value pairs = value_items(row, column);
-    struct value list = value_list(maker->arena, pairs.n / 2);
-    for (uint32_t i = 0; i < list.n; i++)
-        list.as.items[i] = (struct value){.type = VALUE_MAP, .n = 2, .as.map = {named, &pairs.as.items[2 * i]}};
-    return list;
+    struct value pairs = shape_pairs(maker->arena, value_items(row, column));
+    return pairs.type == VALUE_LIST ? pairs : value_list(maker->arena, 0);
 }
 
 static struct value make_actors(const struct maker *maker, const struct value *row)
 {
-    return pairs_of(maker, row, STR("actor_pairs"));
+    return pairs_in(maker, row, STR("actor_pairs"));
 }
 
 static struct value make_categories(const struct maker *maker, const struct value *row)
 {
-    return pairs_of(maker, row, STR("category_pairs"));
+    return pairs_in(maker, row, STR("category_pairs"));
 }
 
 /* jsonb travels as its text; in an answer of JSON it is an object again. */
@@ -209,6 +206,7 @@ struct place {
     int64_t per_page;
     int64_t total;
     bool exact;
+    bool ends_there;   /* nothing is behind what is counted */
     struct value rows; /* of this page */
 };
 
@@ -217,10 +215,16 @@ static struct str page_address(const struct maker *maker, const struct route_mat
     return address_with(maker->arena, match, STR("page"), arena_printf(maker->arena, "%lld", (long long)page));
 }
 
+static int64_t counted(const struct place *place)
+{
+    return place->exact ? place->total : COUNTED;
+}
+
 static struct str next_address(const struct maker *maker, const struct route_match *match, const struct place *place)
 {
     bool full = place->rows.n > 0 && place->rows.n >= place->per_page;
-    if (!full || (place->page && place->exact && place->page * place->per_page >= place->total))
+    bool ends = place->exact || place->ends_there;
+    if (!full || (place->page && ends && place->page * place->per_page >= counted(place)))
         return STR_NONE;
     if (place->page && place->page < PAGES_MAX)
         return page_address(maker, match, place->page + 1);
@@ -237,7 +241,7 @@ static void set_place(const struct maker *maker, const struct route_match *match
 {
     value_set(answer, STR("page"), place->page ? value_int(place->page) : NIL);
     value_set(answer, STR("per_page"), value_int(place->per_page));
-    value_set(answer, STR("total"), value_int(place->exact ? place->total : COUNTED));
+    value_set(answer, STR("total"), value_int(counted(place)));
     value_set(answer, STR("total_is_exact"), value_bool(place->exact));
     struct str prev = place->page > 1 ? page_address(maker, match, place->page - 1) : STR_NONE;
     value_set(answer, STR("links"), links_of(maker, match, next_address(maker, match, place), prev));
@@ -247,12 +251,6 @@ static int64_t number_of(const struct route_match *match, struct str name, int64
 {
     const struct route_variable *v = route_variable(match, name);
     return v && v->is_number ? (int64_t)v->number : otherwise;
-}
-
-bool api_complete_list(struct arena *arena, const struct route_match *match, struct value *root)
-{
-    (void)arena;
-    return number_of(match, STR("page"), 1) == 1 || value_items(root, STR("movies")).n > 0;
 }
 
 static bool is_filtered(const struct route_match *match)
@@ -265,16 +263,41 @@ static bool is_filtered(const struct route_match *match)
     return false;
 }
 
+static int64_t total_of(const struct value *row)
+{
+    const struct value *total = row ? value_get(row, STR("total")) : NULL;
+    return total && total->type == VALUE_INT ? total->as.integer : 0;
+}
+
+/* What is not filtered is kept, not counted. */
+static bool is_exact(const struct route_match *match, int64_t total)
+{
+    return !is_filtered(match) || total <= COUNTED;
+}
+
+bool api_complete_list(struct arena *arena, const struct route_match *match, struct value *root)
+{
+    (void)arena;
+    return number_of(match, STR("page"), 1) == 1 || value_items(root, STR("movies")).n > 0 ||
+           !is_exact(match, total_of(root));
+}
+
+bool api_complete_search(struct arena *arena, const struct route_match *match, struct value *root)
+{
+    (void)arena;
+    int64_t page = number_of(match, STR("page"), 1);
+    return page == 1 || ((page - 1) * SEARCH_A_PAGE < COUNTED && value_items(root, STR("movies")).n > 0);
+}
+
 bool api_write_movies(struct arena *arena, const struct route_match *match, const struct value *root,
                       struct buffer *out)
 {
     struct maker maker = {arena, value_text(root, STR("site"))};
-    const struct value *total = value_get(root, STR("total"));
     struct place place = {.page = number_of(match, STR("page"), 0),
                           .per_page = number_of(match, STR("per_page"), 0),
-                          .total = total && total->type == VALUE_INT ? total->as.integer : 0,
+                          .total = total_of(root),
                           .rows = value_items(root, STR("movies"))};
-    place.exact = !is_filtered(match) || place.total <= COUNTED; /* what is not filtered is kept, not counted */
+    place.exact = is_exact(match, place.total);
     struct value answer = value_map(arena, 6);
     value_set(&answer, STR("movies"), objects_of(&maker, place.rows, movie_fields, SUMMARY_FIELDS));
     set_place(&maker, match, &place, &answer);
@@ -309,11 +332,12 @@ bool api_write_search(struct arena *arena, const struct route_match *match, cons
                       struct buffer *out)
 {
     struct maker maker = {arena, value_text(root, STR("site"))};
-    struct place place = {
-        .page = number_of(match, STR("page"), 1), .per_page = SEARCH_PAGE, .rows = value_items(root, STR("movies"))};
+    struct place place = {.page = number_of(match, STR("page"), 1),
+                          .per_page = SEARCH_A_PAGE,
+                          .ends_there = true,
+                          .rows = value_items(root, STR("movies"))};
     const struct value *first = place.rows.n ? &place.rows.as.items[0] : NULL;
-    const struct value *total = first ? value_get(first, STR("total")) : NULL;
-    place.total = total && total->type == VALUE_INT ? total->as.integer : 0;
+    place.total = total_of(first);
     place.exact = place.total <= COUNTED;
     struct str q = value_text(root, STR("q"));
     struct value answer = value_map(arena, 9);

@@ -17,8 +17,12 @@ route_write api_write_movie;
 /* categories[]. */
 route_write api_write_categories;
 
-/* There is no page beyond the last one of movies[]. */
+/* There is no page beyond the last one of movies[]; where that is depends on a count that was given up (total), one is
+ * empty. */
 route_complete api_complete_list;
+
+/* The same of what is found, and no page behind those that a pager of 1,000 has (pager.h). */
+route_complete api_complete_search;
 
 /* movies[] (rows of search, with total and corrected on each), people[]. */
 route_write api_write_search;

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "log.h"
 #include "page_tree.h"
+#include "redact.h"
 #include "rows.h"
 
 #define PAGE_MEMORY (32 * 1024 * 1024) /* most that one page may take, beside its body */
@@ -115,6 +116,12 @@ static void page_send(struct page *page, const struct answer *answer)
     pages->free = page;
 }
 
+/* The target as a log may have it. */
+static struct str shown(const struct page *page)
+{
+    return redact_address(page->arena, page->target, REDACT_TARGET);
+}
+
 static bool render_view(struct page *page, const char *name, const struct value *root)
 {
     struct pages *pages = page->pages;
@@ -124,7 +131,7 @@ static bool render_view(struct page *page, const char *name, const struct value 
     if (view && views_render(pages->options.views, view, root, &pages->html, error, sizeof error))
         return true;
     log_limited(&pages->limit, LOG_LEVEL_ERROR, "view %s for " STR_FMT " failed, answering 500: %s", name,
-                STR_ARG(page->target), error);
+                STR_ARG(shown(page)), error);
     return false;
 }
 
@@ -216,8 +223,8 @@ static bool render_root(struct page *page, const struct value *root)
     bool written = route->write ? route->write(page->arena, &page->match, root, out) : json_write(out, root);
     if (written && !out->failed)
         return true;
-    log_limited(&page->pages->limit, LOG_LEVEL_ERROR, "the body of " STR_FMT " %s, answering 500",
-                STR_ARG(page->target), out->failed ? "is longer than a body may be" : "cannot be written");
+    log_limited(&page->pages->limit, LOG_LEVEL_ERROR, "the body of " STR_FMT " %s, answering 500", STR_ARG(shown(page)),
+                out->failed ? "is longer than a body may be" : "cannot be written");
     return false;
 }
 
@@ -237,8 +244,10 @@ static void page_ask(struct page *page, const struct route_statement *statements
         key = upstream_key(key, call->name);
         for (size_t p = 0; p < ROUTE_PARAMETERS && statements[s].parameters[p]; p++) {
             const struct route_variable *v = route_variable(&page->match, str_of(statements[s].parameters[p]));
-            call->parameter[call->n] = v ? v->text : STR_NONE;
-            key = upstream_key(key, call->parameter[call->n++]);
+            struct str text = v ? v->text : STR_NONE;
+            call->parameter[call->n++] = text;
+            /* What is in no text ends each, so that a decade is not the same as a year. */
+            key = upstream_key(upstream_key(key, text), text.p ? STR("\1") : STR("\2"));
         }
     }
     upstream_send(page->pages->upstream, query, NULL, key, true, done, page);
@@ -291,7 +300,7 @@ static void page_render(struct page *page, const struct tags *tags, const void *
     const char *error = n ? rows_read(page->arena, body, size, route->form == FORM_HTML, n, results) : NULL;
     if (error) {
         log_limited(&page->pages->limit, LOG_LEVEL_ERROR, "rows for " STR_FMT " cannot be used, answering 500: %s",
-                    STR_ARG(page->target), error);
+                    STR_ARG(shown(page)), error);
         page_refuse(page, 500);
         return;
     }
@@ -311,7 +320,6 @@ static void page_render(struct page *page, const struct tags *tags, const void *
     }
     const struct value *noindex = value_get(&root, STR("noindex"));
     answer.noindex = route->noindex || (noindex && value_truth(noindex));
-    answer.last_modified = tree_last_modified(page->arena, route, &root);
     answer.speculation = speculation_of(page);
     if (!render_root(page, &root)) {
         page_refuse(page, 500);
@@ -333,7 +341,7 @@ static void page_without_rows(struct page *page, const struct message *answer)
         if (cause == CAUSE_INTERNAL || cause == CAUSE_POISON)
             status = 500;
         log_limited(&page->pages->limit, status == 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-                    "no rows for " STR_FMT ", answering %u: %s: " STR_FMT, STR_ARG(page->target), status,
+                    "no rows for " STR_FMT ", answering %u: %s: " STR_FMT, STR_ARG(shown(page)), status,
                     message_name(answer->type), STR_ARG(answer->text));
     }
     page_fail(page,

@@ -1,7 +1,6 @@
 #include "page_tree.h"
 
 #include "address.h"
-#include "http_date.h"
 
 #define ROOT_ROOM 64 /* names at the root of a view */
 
@@ -23,21 +22,11 @@ struct value tree_of_error(struct arena *arena, const struct route_match *match,
     return root;
 }
 
-/* What a body that is the root itself begins with: the numbers that were asked for. */
-static struct value root_of_numbers(struct arena *arena, const struct route_match *match)
-{
-    struct value root = value_map(arena, ROOT_ROOM);
-    for (uint32_t i = 0; i < match->n; i++)
-        if (match->variable[i].is_number)
-            value_set(&root, match->variable[i].name, value_int((int64_t)match->variable[i].number));
-    return root;
-}
-
 static struct value start_root(struct arena *arena, const struct route_match *match, const char *site,
                                const struct assets *assets)
 {
-    if (!match->route->view && !match->route->write)
-        return root_of_numbers(arena, match);
+    if (!match->route->view && !match->route->write) /* the root itself is the answer */
+        return value_map(arena, ROOT_ROOM);
     struct value root = tree_of_error(arena, match, site, assets);
     struct str address = address_of(arena, match);
     if (address.p)
@@ -87,32 +76,4 @@ enum tree_verdict tree_of_page(struct arena *arena, const struct route_match *ma
         value_set(root, str_of(route->statements[i].as), value);
     }
     return !route->complete || route->complete(arena, match, root) ? TREE_WHOLE : TREE_MISSING;
-}
-
-/* The newest `updated_at` of a list. Times as PostgreSQL writes them stand in the order of their texts. */
-static const struct value *newest_of(const struct value *rows)
-{
-    const struct value *newest = NULL;
-    for (uint32_t i = 0; rows && rows->type == VALUE_LIST && i < rows->n; i++) {
-        const struct value *v = value_get(&rows->as.items[i], STR("updated_at"));
-        if (!v || v->type != VALUE_STR)
-            continue;
-        uint32_t n = newest && newest->as.str.n < v->as.str.n ? newest->as.str.n : v->as.str.n;
-        if (!newest || memcmp(v->as.str.p, newest->as.str.p, n) > 0)
-            newest = v;
-    }
-    return newest;
-}
-
-struct str tree_last_modified(struct arena *arena, const struct route *route, const struct value *root)
-{
-    const struct value *changed = value_get(root, STR("last_modified"));
-    for (uint32_t i = 0; !changed && i < tree_results(route); i++) {
-        const struct value *rows = value_get(root, str_of(route->statements[i].as));
-        if (rows && route->statements[i].rows == ROWS_NEED)
-            changed = value_get(rows, STR("updated_at"));
-        else if (route->form == FORM_ATOM)
-            changed = newest_of(rows);
-    }
-    return changed && changed->type == VALUE_STR ? http_date(arena, changed->as.str, time(NULL)) : STR_NONE;
 }

@@ -26,7 +26,4 @@ enum tree_verdict tree_of_page(struct arena *arena, const struct route_match *ma
 /* How many statements the route's batch has. */
 uint32_t tree_results(const struct route *route);
 
-/* When what the page is about last changed, as HTTP says it; STR_NONE where that is not known. */
-struct str tree_last_modified(struct arena *arena, const struct route *route, const struct value *root);
-
 #endif

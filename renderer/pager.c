@@ -11,6 +11,11 @@ static struct value page_url(struct arena *arena, const struct route_match *matc
     return value_str(address_with(arena, match, STR("page"), arena_printf(arena, "%d", (int)page)));
 }
 
+static struct str first_url(struct arena *arena, const struct route_match *match)
+{
+    return address_with(arena, match, route_variable(match, STR("after")) ? STR("after") : STR("page"), STR_NONE);
+}
+
 /* A place in the pager: a number with its address, or a gap. */
 static struct value pager_item(struct arena *arena, const struct route_match *match, int64_t page, int64_t current)
 {
@@ -53,10 +58,8 @@ static struct value pager_items(struct arena *arena, const struct route_match *m
 
 static struct value pager_of(struct arena *arena, const struct route_match *match, int64_t current, int64_t pages)
 {
-    struct value pager = value_map(arena, 5);
+    struct value pager = value_map(arena, 3);
     value_set(&pager, STR("items"), pager_items(arena, match, current, pages));
-    value_set(&pager, STR("page"), value_int(current));
-    value_set(&pager, STR("pages"), value_int(pages));
     if (current > 1)
         value_set(&pager, STR("previous"), page_url(arena, match, current - 1));
     if (current < pages)
@@ -99,6 +102,11 @@ bool pager_set(struct arena *arena, const struct route_match *match, const struc
         return false;
     if (current > 1)
         value_set(root, STR("later_page"), value_int(current));
+    if (current != 1 && list->movies && !value_truth(list->movies)) {
+        value_set(root, STR("first_url"), value_str(first_url(arena, match)));
+        value_set(root, STR("noindex"), value_bool(true));
+        return true;
+    }
     if (current && pages > 1)
         value_set(root, STR("pager"), pager_of(arena, match, current, pages));
     if (more)

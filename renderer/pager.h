@@ -21,8 +21,9 @@ struct pager_list {
 
 /*
  * Adds to the root total_text, later_page (the number, from the second on), pager (unless there is one page only):
- * {page, pages, previous, next, items[]{number, url, current} or {gap}}, and next_url where the next page has no
- * number. False when the page lies beyond the last.
+ * {previous, next, items[]{number, url, current} or {gap}}, and next_url where the next page has no number. A later
+ * page without a movie, behind what was counted, has none of these but first_url, the list's first page, and noindex.
+ * False when the page lies beyond the last.
  */
 bool pager_set(struct arena *arena, const struct route_match *match, const struct pager_list *list, struct value *root);
 

@@ -2,12 +2,6 @@
 
 #include "poster.h"
 
-static struct str text_of(const struct value *row, struct str name)
-{
-    const struct value *value = value_get(row, name);
-    return value && value->type == VALUE_STR ? value->as.str : STR_NONE;
-}
-
 bool write_poster(struct arena *arena, const struct route_match *match, const struct value *root, struct buffer *out)
 {
     (void)arena;
@@ -16,6 +10,6 @@ bool write_poster(struct arena *arena, const struct route_match *match, const st
     const struct value *year = value_get(movie, STR("year"));
     int known =
         year && year->type == VALUE_INT && year->as.integer > 0 && year->as.integer < 10000 ? (int)year->as.integer : 0;
-    poster_write(out, text_of(movie, STR("title")), known, text_of(movie, STR("category")));
+    poster_write(out, value_text(movie, STR("title")), known, value_text(movie, STR("category")));
     return !out->failed;
 }

@@ -212,28 +212,33 @@ static bool read_query(struct str query, struct arena *arena, struct route_match
     return true;
 }
 
-/* "http://host:port/path" becomes "/path"; anything else stays. */
-static struct str drop_authority(struct str target)
+/* Cuts "http://host:port" off; false when the target does not begin like that. What is behind it may be a query alone,
+ * or nothing. */
+static bool drop_authority(struct str *target)
 {
     static const struct str schemes[] = {{"http://", 7}, {"https://", 8}};
     for (size_t i = 0; i < 2; i++) {
-        if (target.n < schemes[i].n || strncasecmp(target.p, schemes[i].p, schemes[i].n) != 0)
+        if (target->n < schemes[i].n || strncasecmp(target->p, schemes[i].p, schemes[i].n) != 0)
             continue;
-        struct str rest = {target.p + schemes[i].n, target.n - schemes[i].n};
-        const char *slash = memchr(rest.p, '/', rest.n);
-        return slash ? (struct str){slash, rest.n - (uint32_t)(slash - rest.p)} : STR("/");
+        uint32_t n = schemes[i].n;
+        while (n < target->n && target->p[n] != '/' && target->p[n] != '?')
+            n++;
+        *target = (struct str){target->p + n, target->n - n};
+        return true;
     }
-    return target;
+    return false;
 }
 
 enum route_verdict route_match(const struct route_table *table, struct str method, struct str target,
                                struct arena *arena, struct route_match *match)
 {
     *match = (struct route_match){0};
-    target = drop_authority(target);
+    bool absolute = drop_authority(&target);
     const char *mark = target.n ? memchr(target.p, '?', target.n) : NULL;
     struct str path = {target.p, mark ? (uint32_t)(mark - target.p) : target.n};
     struct str query = mark ? (struct str){mark + 1, target.n - path.n - 1} : STR("");
+    if (path.n == 0 && absolute)
+        path = STR("/");
     match->path = path;
     if (path.n == 0 || path.p[0] != '/')
         return ROUTE_UNKNOWN;

@@ -27,7 +27,7 @@ enum route_rows {
     ROWS_LIST,  /* all rows, as a list */
     ROWS_ONE,   /* the first row, or nothing */
     ROWS_NEED,  /* the first row; without it the page is a 404. A row whose `slug` is not the one asked for has moved:
-                   301. Its `updated_at` is the page's Last-Modified */
+                   301 */
     ROWS_VALUE, /* the first column of the first row */
 };
 
@@ -42,8 +42,8 @@ struct route_statement {
 struct route_match;
 
 /*
- * Adds to the page's root what needs code. False: there is no such page (404). What it sets under these names also
- * speaks in the header: `last_modified` (a date or time as PostgreSQL writes it), `noindex` (true).
+ * Adds to the page's root what needs code. False: there is no such page (404). `noindex`, when it sets that to true,
+ * also speaks in the header.
  */
 typedef bool route_complete(struct arena *arena, const struct route_match *match, struct value *root);
 

@@ -57,7 +57,7 @@ static const struct route routes[] = {
      .statements = {{"movie", "movie", ROWS_NEED, {"slug"}}}},
     {.pattern = "/api/v1/categories", API, .write = api_write_categories,
      .statements = {{"categories", "categories", ROWS_LIST, {0}}}},
-    {.pattern = "/api/v1/search", API, .complete = api_complete_list, .write = api_write_search,
+    {.pattern = "/api/v1/search", API, .complete = api_complete_search, .write = api_write_search,
      .statements = {{"search", "movies", ROWS_LIST, {"q", "page"}},
                     {"search_people", "people", ROWS_LIST, {"q"}}}},
     {.pattern = "/api/v1/openapi.json", API, .view = "openapi"},

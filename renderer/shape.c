@@ -2,12 +2,6 @@
 
 #include <stdio.h>
 
-static struct str text_of(const struct value *row, struct str column)
-{
-    const struct value *v = value_get(row, column);
-    return v && v->type == VALUE_STR ? v->as.str : STR_NONE;
-}
-
 static int64_t int_of(const struct value *row, struct str column, int64_t otherwise)
 {
     const struct value *v = value_get(row, column);
@@ -112,17 +106,21 @@ static struct value make_tile(struct arena *arena, const struct value *row, cons
     return value_str(str_of(tiles[(hash ^ hash >> 16) % (sizeof tiles / sizeof *tiles)]));
 }
 
-/* [slug, name, slug, name…] → [{slug, name}…] */
-static struct value make_pairs(struct arena *arena, const struct value *row, const struct value *column)
+struct value shape_pairs(struct arena *arena, struct value flat)
 {
     static const struct str keys[] = {{"slug", 4}, {"name", 4}};
-    (void)row;
-    if (column->type != VALUE_LIST || column->n < 2)
+    if (flat.type != VALUE_LIST || flat.n < 2)
         return NIL;
-    struct value list = value_list(arena, column->n / 2);
+    struct value list = value_list(arena, flat.n / 2);
     for (uint32_t i = 0; i < list.n; i++)
-        list.as.items[i] = (struct value){.type = VALUE_MAP, .n = 2, .as.map = {keys, &column->as.items[2 * i]}};
+        list.as.items[i] = (struct value){.type = VALUE_MAP, .n = 2, .as.map = {keys, &flat.as.items[2 * i]}};
     return list;
+}
+
+static struct value make_pairs(struct arena *arena, const struct value *row, const struct value *column)
+{
+    (void)row;
+    return shape_pairs(arena, *column);
 }
 
 static struct str join(struct arena *arena, struct str before, struct str text, struct str after)
@@ -140,7 +138,7 @@ static struct str join(struct arena *arena, struct str before, struct str text, 
 static struct value make_poster(struct arena *arena, const struct value *row, const struct value *column)
 {
     (void)column;
-    return value_str(join(arena, STR("/poster/"), text_of(row, STR("slug")), STR(".svg")));
+    return value_str(join(arena, STR("/poster/"), value_text(row, STR("slug")), STR(".svg")));
 }
 
 /* 1990 → "/movies?decade=1990" */
@@ -190,7 +188,7 @@ static struct str genre_of(struct arena *arena, const struct value *row)
  */
 static struct value make_sentence(struct arena *arena, const struct value *row, const struct value *column)
 {
-    struct str title = text_of(row, STR("title")), genre = genre_of(arena, row);
+    struct str title = value_text(row, STR("title")), genre = genre_of(arena, row);
     int64_t year = int_of(row, STR("year"), 0);
     if (column->type == VALUE_STR || !title.p)
         return NIL;
@@ -201,7 +199,7 @@ static struct value make_sentence(struct arena *arena, const struct value *row, 
         kind = arena_printf(arena, "%lld " STR_FMT, (long long)year, STR_ARG(kind));
     struct str s = arena_printf(arena, STR_FMT " is %s " STR_FMT, STR_ARG(title), article(kind), STR_ARG(kind));
     /* The first thing said about the movie follows without a comma. */
-    struct str director = text_of(row, STR("director"));
+    struct str director = value_text(row, STR("director"));
     const struct value *actors = value_get(row, STR("actors"));
     bool has_actors = actors && actors->type == VALUE_LIST && actors->n > 0 && actors->as.items[0].type == VALUE_STR;
     s = add(arena, s, " directed by ", director);
@@ -210,7 +208,8 @@ static struct value make_sentence(struct arena *arena, const struct value *row, 
         if (actors->n > 1 && actors->as.items[1].type == VALUE_STR)
             s = add(arena, s, " and ", actors->as.items[1].as.str);
     }
-    s = add(arena, s, director.p || has_actors ? ", released by " : " released by ", text_of(row, STR("distributor")));
+    s = add(arena, s, director.p || has_actors ? ", released by " : " released by ",
+            value_text(row, STR("distributor")));
     return value_str(add(arena, s, "", STR(".")));
 }
 

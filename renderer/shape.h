@@ -19,6 +19,9 @@ const struct shape *shape_next(struct str column, const struct shape *after);
 /* {"wikipedia": "https://…"} as a list of {name, url}, by name; NIL when there is none. */
 struct value shape_links(struct arena *arena, struct str json);
 
+/* [slug, name, slug, name…] as [{slug, name}…]; NIL when there is none. */
+struct value shape_pairs(struct arena *arena, struct value flat);
+
 /* "1,234,567" */
 struct str shape_number(struct arena *arena, int64_t number);
 

@@ -4,7 +4,8 @@
 -- lane: short
 -- row-tags: movie:{id}
 -- param-tags: movie-slug:{slug}
-select m.id, m.slug, m.title, m.year, m.updated_at,
+-- By the movie's address, or by one that it had before, as in movie.sql.
+select m.id, m.slug, m.title, m.year,
     (
         select (select slug from filmyfly.categories where id = mc.category_id)
         from filmyfly.movie_categories mc
@@ -12,5 +13,9 @@ select m.id, m.slug, m.title, m.year, m.updated_at,
         order by mc.category_id
         limit 1
     ) as category
-from filmyfly.movies m
-where m.slug = $1 and m.published
+from (
+    select * from filmyfly.movies where slug = $1 and published
+    union all
+    select * from filmyfly.movies where old_slugs @> array[$1] and published
+    limit 1
+) m

@@ -3,4 +3,4 @@
 -- lane: short
 -- tags: settings
 select key, value from filmyfly.settings
-where key in ('about', 'legal', 'contact', 'site_name', 'tagline', 'footer')
+where key in ('about', 'legal', 'contact')

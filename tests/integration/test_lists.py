@@ -232,8 +232,10 @@ def test_a_movie_and_what_is_related(site):
         if movie["old_slugs"]:
             assert ask("movie", slug=movie["old_slugs"][-1]) == [row]
         poster, = ask("movie_poster", slug=movie["slug"])
-        assert poster == {**{name: movie[name] for name in ("id", "slug", "title", "year", "updated_at")},
+        assert poster == {**{name: movie[name] for name in ("id", "slug", "title", "year")},
                           "category": movie["categories"][0]["slug"] if movie["categories"] else None}
+        if movie["old_slugs"]:
+            assert ask("movie_poster", slug=movie["old_slugs"][-1]) == [poster]
 
         related = ask("movie_related", slug=movie["slug"])
         newest = [m for m in model.browse() if m is not movie]
@@ -276,7 +278,7 @@ def test_for_machines(site):
     assert [row["slug"] for row in ask("sitemap_people", file=1)] == [
         p["slug"] for p in sorted(model.people.values(), key=lambda p: p["id"])]
     assert ask("sitemap_movies", file=2) == ask("sitemap_people", file=2147483647) == []
-    assert {row["key"] for row in ask("site_texts")} == {"site_name", "tagline", "footer"}
+    assert ask("site_texts") == []  # what has been set, of the texts that a page shows
 
 
 def test_a_name_is_spelled_as_it_was_written_last(pg):

@@ -207,6 +207,37 @@ static void a_search_leads_on_and_ends(void **state)
     assert_place("/api/v1/search?q=star+wars&page=2", 6, 30, NULL, "https://x.example/api/v1/search?q=star+wars", true);
     assert_place("/api/v1/search?q=a", 24, 1001, "https://x.example/api/v1/search?q=a&page=2", NULL, false);
     assert_place("/api/v1/search", 0, 0, NULL, NULL, true);
+    /* So many pages has the pager of what is found, too. */
+    assert_place("/api/v1/search?q=a&page=41", 24, 1001, "https://x.example/api/v1/search?q=a&page=42",
+                 "https://x.example/api/v1/search?q=a&page=40", false);
+    assert_place("/api/v1/search?q=a&page=42", 24, 1001, NULL, "https://x.example/api/v1/search?q=a&page=41", false);
+}
+
+/* Whether there is such a page, when it has so many movies and the count is `total`. */
+static bool is_there(const char *target, int movies, int total)
+{
+    assert_int_equal(route_match(&site_routes, STR("GET"), str_of(target), arena, &match), ROUTE_FOUND);
+    struct value root = value_map(arena, 4), rows = value_list(arena, (uint32_t)movies);
+    for (uint32_t i = 0; i < rows.n; i++)
+        rows.as.items[i] = value_map(arena, 1);
+    value_set(&root, STR("movies"), rows);
+    value_set(&root, STR("total"), value_int(total));
+    return match.route->complete(arena, &match, &root);
+}
+
+static void where_next_leads_there_is_a_page(void **state)
+{
+    (void)state;
+    assert_true(is_there(MOVIES "?page=3", 1, 41));
+    assert_false(is_there(MOVIES "?page=4", 0, 41));
+    assert_false(is_there(MOVIES "?page=4", 0, 36273));
+    assert_true(is_there(MOVIES "?category=horror", 0, 0));
+    assert_false(is_there(MOVIES "?category=horror&page=51", 0, 1000));
+    assert_true(is_there(MOVIES "?category=horror&page=52", 0, 1001)); /* it may have been counted on */
+    assert_true(is_there("/api/v1/search?q=a", 0, 0));
+    assert_true(is_there("/api/v1/search?q=a&page=42", 24, 0));
+    assert_false(is_there("/api/v1/search?q=a&page=42", 0, 0));
+    assert_false(is_there("/api/v1/search?q=a&page=43", 24, 0));
 }
 
 int main(void)
@@ -216,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_list_leads_on_and_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(beyond_page_100_a_list_goes_on_by_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_search_leads_on_and_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(where_next_leads_there_is_a_page, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

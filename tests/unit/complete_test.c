@@ -160,6 +160,13 @@ static bool page_of(const char *target, struct pager_list list, struct value *ro
     return pager_set(arena, &match, &list, root);
 }
 
+/* How many pages the pager shows: the number of its last place. */
+static int64_t pages_in(const struct value *root)
+{
+    const struct value *items = at(root, "pager/items");
+    return value_get(&items->as.items[items->n - 1], STR("number"))->as.integer;
+}
+
 static void the_pager_shows_the_ends_and_what_is_around(void **state)
 {
     (void)state;
@@ -207,14 +214,20 @@ static void a_count_that_was_given_up_is_1000_and_more(void **state)
     struct pager_list list = {.movies = full_page(36, 500), .total = 1001, .counted_up_to = true};
     assert_true(page_of("/movies?score=1", list, &root));
     assert_text(&root, "total_text", "1,000+");
-    assert_int_equal(at(&root, "pager/pages")->as.integer, 28);
+    assert_int_equal(pages_in(&root), 28);
     assert_true(page_of("/movies?score=1&page=28", list, &root));
-    assert_int_equal(at(&root, "pager/pages")->as.integer, 29);
+    assert_int_equal(pages_in(&root), 29);
     assert_true(page_of("/movies?score=1&page=100", list, &root));
     assert_text(&root, "next_url", "/movies?score=1&after=500");
     list.movies = full_page(0, 0);
     assert_true(page_of("/movies?score=1&page=50", list, &root));
-    assert_int_equal(at(&root, "pager/pages")->as.integer, 50);
+    assert_text(&root, "first_url", "/movies?score=1");
+    assert_true(is_true(&root, "noindex"));
+    assert_null(at(&root, "pager"));
+    assert_true(page_of("/movies?score=1&after=500", list, &root));
+    assert_text(&root, "first_url", "/movies?score=1");
+    assert_true(page_of("/movies?score=1", list, &root));
+    assert_null(at(&root, "first_url"));
     /* Of a search there is no more than that. */
     list.ends_there = true;
     assert_false(page_of("/movies?score=1&page=50", list, &root));
@@ -246,7 +259,7 @@ static void a_search_says_what_was_searched_instead(void **state)
     assert_text(&root, "corrected", "alien 3");
     assert_text(&root, "corrected_url", "/search?q=alien+3");
     assert_text(&root, "total_text", "1,000+");
-    assert_int_equal(at(&root, "pager/pages")->as.integer, 42);
+    assert_int_equal(pages_in(&root), 42);
     assert_false(is_true(&root, "too_short") || is_true(&root, "has_people"));
     for (int i = 0; i < 3; i++) {
         static const char *const targets[] = {"/search?q=%C3%A9%C3%A9", "/search?q=abc", "/search"};
@@ -257,26 +270,13 @@ static void a_search_says_what_was_searched_instead(void **state)
     }
 }
 
-static void a_date_of_the_database_is_one_of_http(void **state)
+static void a_time_is_a_date_of_http(void **state)
 {
     (void)state;
-    time_t now = 1800000000; /* January 2027 */
-    assert_true(str_eq(http_date(arena, STR("1994-11-06 08:49:37+00"), now), STR("Sun, 06 Nov 1994 08:49:37 GMT")));
-    assert_true(
-        str_eq(http_date(arena, STR("1994-11-06 08:49:37.999999+00"), now), STR("Sun, 06 Nov 1994 08:49:37 GMT")));
-    assert_true(str_eq(http_date(arena, STR("2024-02-29"), now), STR("Thu, 29 Feb 2024 00:00:00 GMT")));
-    static const char *const none[] = {"",
-                                       "infinity",
-                                       "2024-02-29 23:59",
-                                       "2024-02-29 23:59:07",
-                                       "2024-02-29 23:59:07+01",
-                                       "2028-01-01",
-                                       "9999-12-31 00:00:00+00",
-                                       "20240229xx",
-                                       "294276-12-31 00:00:00+00",
-                                       "0044-03-15 00:00:00+00 BC"};
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        assert_null(http_date(arena, str_of(none[i]), now).p);
+    char out[HTTP_DATE_SIZE];
+    assert_true(str_eq(http_date(784111777, out), STR("Sun, 06 Nov 1994 08:49:37 GMT")));
+    assert_true(str_eq(http_date(1709251199, out), STR("Thu, 29 Feb 2024 23:59:59 GMT")));
+    assert_null(http_date(253402300800, out).p); /* the year 10000 */
 }
 
 int main(void)
@@ -290,7 +290,7 @@ int main(void)
         cmocka_unit_test(a_count_that_was_given_up_is_1000_and_more),
         cmocka_unit_test(a_text_falls_into_paragraphs),
         cmocka_unit_test(a_search_says_what_was_searched_instead),
-        cmocka_unit_test(a_date_of_the_database_is_one_of_http),
+        cmocka_unit_test(a_time_is_a_date_of_http),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -97,6 +97,49 @@ static void a_favourite_that_does_not_answer_gets_no_more(void **state)
     assert_int_equal(sent(ask(2, SECOND, true)), 1 - favourite);
 }
 
+static void what_could_not_be_sent_is_no_sign_of_life(void **state)
+{
+    (void)state;
+    ready(0, 8);
+    ready(1, 0);
+    awake = 0;
+    for (uint64_t i = 0; i < 8; i++) {
+        uint64_t id = ask(i, SECOND, true);
+        assert_int_equal(sent(id), 0);
+        if (i % 2)
+            assert_null(hop_forget(hop, id));
+        hop_not_sent(hop, now, 0, id);
+        assert_int_equal(hop_in_flight(hop, 0), 0);
+        later(100 * MS);
+    }
+    assert_false(hop_hung(hop, 0));
+    later(20 * MS);
+    assert_true(hop_hung(hop, 0));
+}
+
+static void what_could_not_be_sent_goes_to_another(void **state)
+{
+    (void)state;
+    ready(0, 8);
+    ready(1, 8);
+    uint64_t id = ask(1, SECOND, false);
+    unsigned first = sent(id);
+    hop_not_sent(hop, now, first, id);
+    assert_int_equal(sent(id), 1 - first);
+    hop_not_sent(hop, now, 1 - first, id);
+    answered(id, HOP_BUSY);
+    assert_int_equal(hop_held(hop), 0);
+    later(100 * MS);
+    id = ask(2, SECOND, false);
+    first = sent(id);
+    hop_forget(hop, id);
+    hop_not_sent(hop, now, first, id);
+    assert_int_equal(hop_held(hop), 0);
+    /* What was forgotten says nothing of the peer: it gets the next. */
+    id = ask(3, SECOND, false);
+    assert_int_equal(sent(id), first);
+}
+
 static void requests_wait_in_order_for_a_peer(void **state)
 {
     (void)state;
@@ -459,6 +502,8 @@ int main(void)
         TEST(little_work_keeps_together),
         TEST(each_is_the_favourite_in_its_turn),
         TEST(a_favourite_that_does_not_answer_gets_no_more),
+        TEST(what_could_not_be_sent_is_no_sign_of_life),
+        TEST(what_could_not_be_sent_goes_to_another),
         TEST(requests_wait_in_order_for_a_peer),
         TEST(a_full_queue_is_busy),
         TEST(a_request_is_answered_at_its_deadline_wherever_it_is),

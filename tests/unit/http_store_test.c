@@ -301,6 +301,7 @@ static void our_own_validation(void **state) /* sections 4.3.1, 4.3.4, 3.2 */
     assert_false(headers_line(&merged, STR("x"), 1).p);
     assert_true(str_eq(headers_get(&merged, STR("content-type")), STR("text/html")));
     assert_true(str_eq(headers_get(&merged, STR("cache-control")), STR("max-age=7")));
+    /* The 304 says none: what is stored was first seen then. */
     assert_true(str_eq(headers_get(&merged, STR("last-modified")), STR("then")));
     assert_false(headers_get(&merged, STR("content-length")).p || headers_get(&merged, STR("y")).p);
     LINES(&said, "etag", "\"b\"");

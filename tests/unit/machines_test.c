@@ -238,14 +238,52 @@ static void the_feed_is_atom(void **state)
                "</feed>\n");
 }
 
-static void a_feed_of_nothing_is_a_feed_and_half_an_entry_is_none(void **state)
+static void a_site_without_a_name_still_names_its_entries(void **state)
+{
+    static const char *const sites[][2] = {
+        {"https://[::1]:8443", "<id>tag:0--1,2025-"},
+        {"https://[2001:db8::]", "<id>tag:2001-db8--0,2025-"},
+        {"http://127.0.0.1:8080", "<id>tag:127.0.0.1,2025-"},
+        {"https://x.example", "<id>tag:x.example,2025-"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof sites / sizeof *sites; i++) {
+        struct value root =
+            root_of(arena_printf(arena,
+                                 "{\"site\":\"%s\",\"movies\":[{\"id\":1,\"slug\":\"a\",\"title\":\"A\","
+                                 "\"published_at\":\"2025-11-22 09:00:00+00\","
+                                 "\"updated_at\":\"2025-11-22 09:00:00+00\"}]}",
+                                 sites[i][0])
+                        .p);
+        buffer_reset(&out);
+        assert_true(write_feed(arena, &nothing, &root, &out));
+        assert_non_null(memmem(out.p, out.n, sites[i][1], strlen(sites[i][1])));
+    }
+}
+
+static void a_feed_of_nothing_is_a_feed_and_half_an_entry_is_left_out(void **state)
 {
     (void)state;
     struct value root = root_of("{\"site\":\"https://x.example\",\"movies\":[]}");
     assert_true(write_feed(arena, &nothing, &root, &out));
-    root =
-        root_of("{\"site\":\"https://x.example\",\"movies\":[{\"id\":1,\"slug\":\"a\",\"title\":\"A\",\"published_at\":"
-                "\"infinity\",\"updated_at\":\"2025-11-22 09:00:00+00\"}]}");
+    root = root_of("{\"site\":\"https://x.example\",\"movies\":["
+                   "{\"id\":1,\"slug\":\"a\",\"title\":\"A\",\"published_at\":\"infinity\",\"updated_at\":\"2025-11-22 "
+                   "09:00:00+00\"},"
+                   "{\"id\":2,\"slug\":\"b\",\"title\":\"B\",\"published_at\":\"2025-11-20 "
+                   "09:00:00+00\",\"updated_at\":\"294276-12-31 "
+                   "00:00:00+00\"},"
+                   "{\"id\":3,\"slug\":\"c\",\"title\":\"C\",\"published_at\":\"2025-11-20 "
+                   "09:00:00+00\",\"updated_at\":\"2025-11-21 "
+                   "09:00:00+00\"}]}");
+    buffer_reset(&out);
+    assert_true(write_feed(arena, &nothing, &root, &out));
+    assert_null(memmem(out.p, out.n, "<title>A</title>", 16));
+    assert_null(memmem(out.p, out.n, "<title>B</title>", 16));
+    assert_non_null(memmem(out.p, out.n, "<title>C</title>", 16));
+    assert_null(memmem(out.p, out.n, "<updated></updated>", 19));
+    size_t n = out.n;
+    buffer_release(&out);
+    out.limit = n - 1;
     assert_false(write_feed(arena, &nothing, &root, &out));
 }
 
@@ -292,7 +330,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_page_without_memory_goes_without, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_are_as_rfc_3339_has_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_feed_is_atom, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_feed_of_nothing_is_a_feed_and_half_an_entry_is_none, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_site_without_a_name_still_names_its_entries, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_feed_of_nothing_is_a_feed_and_half_an_entry_is_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_sitemap_lists_files_and_files_list_pages, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

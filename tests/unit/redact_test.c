@@ -214,6 +214,14 @@ static void a_cut_text_ends_at_a_characters_border(void **state)
     assert_memory_equal(message.target.p + REDACT_TARGET - 3, "aa…", 5);
 }
 
+static void an_address_in_a_log_is_as_one_in_a_tap(void **state)
+{
+    (void)state;
+    assert_true(str_eq(redact_address(arena, STR("/movies?page=2"), 100), STR("/movies?page=2")));
+    assert_true(str_eq(redact_address(arena, STR("/a?token=x&page=2"), 100), STR("/a?token=(hidden)&page=2")));
+    assert_true(str_eq(redact_address(arena, STR("/aaaaaaaaa"), 5), STR("/aaaa…")));
+}
+
 /* Without memory to change a text it is hidden, not shown. */
 static void without_memory_nothing_is_shown(void **state)
 {
@@ -251,6 +259,7 @@ int main(void)
         cmocka_unit_test(the_beginning_of_a_body_is_shown_only_when_everybody_may_see_it),
         cmocka_unit_test(what_is_shown_is_bounded),
         cmocka_unit_test(a_cut_text_ends_at_a_characters_border),
+        cmocka_unit_test(an_address_in_a_log_is_as_one_in_a_tap),
         cmocka_unit_test(without_memory_nothing_is_shown),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

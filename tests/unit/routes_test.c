@@ -209,6 +209,23 @@ static void a_slug_has_a_greatest_length(void **state)
     assert_int_equal(ask("GET", target), ROUTE_FOUND);
 }
 
+static void an_absolute_address_may_end_without_a_path(void **state)
+{
+    static const char *const targets[][2] = {
+        {"http://x.example/movies?page=2", "movies"},
+        {"HTTPS://x.example:8443/movies", "movies"},
+        {"http://x.example", "home"},
+        {"http://x.example?next=/movies", "home"},
+        {"http://x.example/?next=/movies", "home"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        assert_int_equal(ask("GET", targets[i][0]), ROUTE_FOUND);
+        assert_string_equal(match.route->view, targets[i][1]);
+    }
+    assert_int_equal(ask("GET", "?next=/movies"), ROUTE_UNKNOWN);
+}
+
 static void where_a_page_moved_to(void **state)
 {
     (void)state;
@@ -442,6 +459,7 @@ int main(void)
         cmocka_unit_test(numbers_of_the_query_string_have_a_default_and_a_range),
         cmocka_unit_test(what_is_no_slug_is_no_page),
         cmocka_unit_test(a_slug_has_a_greatest_length),
+        cmocka_unit_test(an_absolute_address_may_end_without_a_path),
         cmocka_unit_test(where_a_page_moved_to),
         cmocka_unit_test(a_segment_may_say_more_than_what_varies),
         cmocka_unit_test(filters_have_a_form_and_what_is_empty_is_not_there),

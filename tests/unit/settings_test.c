@@ -72,6 +72,53 @@ static void what_is_wrong_is_named_with_what_is_expected(void **state)
     expect_error("FILMYFLY_DEV", "\033[31m", "FILMYFLY_DEV is \"?[31m\"; expected on or off.");
 }
 
+static void the_site_is_scheme_and_authority(void **state)
+{
+    static const char *const good[][2] = {
+        {"https://films.example", "https://films.example"},
+        {"https://films.example/", "https://films.example"},
+        {"http://127.0.0.1:8080/", "http://127.0.0.1:8080"},
+        {"https://[::1]:8443/", "https://[::1]:8443"},
+        {"https://[::1]", "https://[::1]"},
+        {"https://my_host.example.:443", "https://my_host.example.:443"},
+    };
+    static const char *const bad[] = {
+        "films.example:8443",
+        "ftp://films.example",
+        "https://",
+        "https:///",
+        "https://films.example//",
+        "https://films.example/movies",
+        "https://films.example?",
+        "https://films.example#",
+        "https://user@films.example",
+        "https://films.example:",
+        "https://:8443",
+        "https://films.example:84 43",
+        "https://films.example:x",
+        "https://films.example:123456",
+        "https://[::1",
+        "https://[]",
+        "https://[::1]x",
+        "https://fi lms.example",
+        "https://films.example\"x",
+        " https://films.example",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(load_with("FILMYFLY_SITE", good[i][0], FOR_RENDERER));
+        assert_string_equal(settings.site, good[i][1]);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (load_with("FILMYFLY_SITE", bad[i], FOR_GATEWAY)) {
+            fail_msg("\"%s\" was taken", bad[i]);
+        }
+    }
+    expect_error("FILMYFLY_SITE", "https://films.example/x",
+                 "FILMYFLY_SITE is \"https://films.example/x\"; expected an address such as https://films.example.");
+}
+
 static void a_secret_is_never_repeated(void **state)
 {
     char url[4200];
@@ -123,6 +170,7 @@ int main(void)
         cmocka_unit_test(presets_hold_when_nothing_is_set),
         cmocka_unit_test(units_are_understood),
         cmocka_unit_test(what_is_wrong_is_named_with_what_is_expected),
+        cmocka_unit_test(the_site_is_scheme_and_authority),
         cmocka_unit_test(a_secret_is_never_repeated),
         cmocka_unit_test(a_stage_does_not_see_what_is_not_for_it),
         cmocka_unit_test(empty_means_none_only_where_a_text_may_be_empty),
