@@ -20,7 +20,8 @@
 #define TRIM_MOST     (600 * SECOND) /* between two trimmings; less when little is kept */
 #define TRIM_LEAST    SECOND
 #define TRIM_DEADLINE (30 * SECOND)
-#define KEPT_PARTS    24 /* the log is trimmed so often in the time that it is kept */
+#define TRIM_PORTION  20000 /* rows that changes_trim.sql deletes at a time */
+#define KEPT_PARTS    24    /* the log is trimmed so often in the time that it is kept */
 
 /* Somebody who asked. */
 struct waiter {
@@ -259,12 +260,17 @@ static void on_wake(void *user)
 
 static void on_trimmed(void *user, struct job *job, enum cause cause, const char *failed)
 {
-    (void)user;
+    struct changes *c = user;
     (void)cause;
-    if (failed)
+    if (failed) {
         log_warning("the log of changes could not be trimmed: %s; trying again later", failed);
-    else if (strcmp(PQcmdTuples(job->item[0].result), "0") != 0)
-        log_debug("the log of changes is trimmed by %s rows", PQcmdTuples(job->item[0].result));
+        return;
+    }
+    long rows = strtol(PQcmdTuples(job->item[0].result), NULL, 10);
+    if (rows > 0)
+        log_debug("the log of changes is trimmed by %ld rows", rows);
+    if (rows >= TRIM_PORTION)
+        c->trim_at = 0; /* there is more: at the next tick */
 }
 
 static void trim(struct changes *c, uint64_t now)
@@ -283,6 +289,7 @@ static void trim(struct changes *c, uint64_t now)
     if (!job)
         return;
     job->over = on_trimmed;
+    job->user = c;
     pool_run(c->options.pool, job);
 }
 

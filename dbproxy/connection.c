@@ -26,7 +26,8 @@ struct connection {
     uint64_t again;      /* AWAY: when to try, ns */
     uint64_t started;    /* when this attempt began, or when it became READY */
     uint64_t heard;      /* READY: last sign of life while something was in flight */
-    unsigned attempts;   /* failed in a row */
+    unsigned attempts;   /* failed in a row, or ended at once */
+    bool unsettled;      /* AWAY: it was READY, and ended at once */
     bool named;          /* statements are prepared under their names */
     bool direct;         /* PROBING: no pooler between */
     uint32_t preparing;  /* PREPARING: whose answer comes next */
@@ -109,7 +110,7 @@ static void lose(struct connection *c, const char *reason)
 {
     uint64_t now = clock_now();
     struct job_list in_flight = TAILQ_HEAD_INITIALIZER(in_flight);
-    bool was_ready = c->state == READY;
+    bool was_ready = c->state == READY, settled = was_ready && now - c->started > SETTLED;
 
     mark_broken(c, reason);
     watch(c, 0);
@@ -117,7 +118,8 @@ static void lose(struct connection *c, const char *reason)
         shutdown(PQsocket(c->pq), SHUT_RDWR); /* PQfinish says goodbye, which must not wait for a frozen peer */
     PQfinish(c->pq);
     c->pq = NULL;
-    c->attempts = was_ready && now - c->started > SETTLED ? 0 : c->attempts + 1;
+    c->attempts = settled ? 0 : c->attempts + 1;
+    c->unsettled = was_ready && !settled;
     c->again = now + back_off(c, now);
     c->state = AWAY;
     TAILQ_CONCAT(&in_flight, &c->in_flight, link);
@@ -162,7 +164,6 @@ static void become_ready(struct connection *c)
 {
     c->state = READY;
     c->started = clock_now();
-    c->attempts = 0;
     watch(c, ZMQ_POLLIN);
     c->options.on_ready(c->options.user, c);
 }
@@ -262,6 +263,12 @@ static void on_probed(struct connection *c, const PGresult *result)
     }
 }
 
+static bool has_state(const PGresult *result, const char *state)
+{
+    const char *found = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return found && strcmp(found, state) == 0;
+}
+
 static void on_prepared(struct connection *c, const PGresult *result)
 {
     const struct statement *s = &c->options.catalogue->item[c->preparing];
@@ -275,7 +282,13 @@ static void on_prepared(struct connection *c, const PGresult *result)
         if (c->preparing == c->options.catalogue->n)
             become_ready(c);
         return;
-    default: /* whoever asks for it is answered with the same error */
+    default:
+        /* query_canceled, lock_not_available: somebody had locked a table. The next connection may have more luck. */
+        if (has_state(result, "57014") || has_state(result, "55P03")) {
+            mark_broken(c, PQresultErrorMessage(result));
+            return;
+        }
+        /* Whoever asks for it is answered with the same error. */
         log_error("statement %s (%s) cannot be prepared: %s", s->name, s->file,
                   endpoints_one_line(PQresultErrorMessage(result), line, sizeof(line)));
     }
@@ -366,6 +379,9 @@ static void on_batch_result(struct connection *c, PGresult *result)
         mark_broken(c, "the answers do not fit the questions");
         return;
     }
+    /* read_only_sql_transaction. Reading connections are read-only by themselves. */
+    if (job->error && c->options.lane == LANE_WRITE && has_state(job->error, "25006"))
+        mark_broken(c, "the server takes no writes any more");
     TAILQ_REMOVE(&c->in_flight, job, link);
     c->load--;
     c->options.on_done(c->options.user, c, job);
@@ -445,14 +461,21 @@ static void tick_setting_up(struct connection *c, uint64_t now)
     }
 }
 
+/* How long it may be silent: the results of a batch come with its Sync, behind all of its statements. */
+static uint64_t silence_most(const struct connection *c)
+{
+    const struct job *job = TAILQ_FIRST(&c->in_flight);
+    return c->options.timeout * (job->prelude + job->n) + NETWORK_SLACK;
+}
+
 static void tick_ready(struct connection *c, uint64_t now, bool late)
 {
     if (late)
         c->heard = now;
     if (c->broken[0])
         lose(c, c->broken);
-    else if (c->load > 0 && now > c->heard && now - c->heard > c->options.timeout + NETWORK_SLACK)
-        lose(c, "nothing was heard for longer than a statement may take");
+    else if (c->load > 0 && now > c->heard && now - c->heard > silence_most(c))
+        lose(c, "nothing was heard for longer than a batch may take");
 }
 
 void connection_tick(struct connection *c, uint64_t now, bool late)
@@ -482,7 +505,8 @@ struct job_list *connection_in_flight(struct connection *c)
 
 void connection_hurry(struct connection *c)
 {
-    c->again = 0;
+    if (!c->unsettled)
+        c->again = 0;
 }
 
 bool connection_use_unnamed(struct connection *c)
@@ -493,7 +517,7 @@ bool connection_use_unnamed(struct connection *c)
     return news;
 }
 
-void connection_forget_prepared(struct connection *c, const struct statement *statement)
+void connection_forget_prepared(struct connection *c)
 {
-    c->prepared[statement->number] = false;
+    memset(c->prepared, 0, c->options.catalogue->n * sizeof(*c->prepared));
 }

@@ -63,12 +63,14 @@ struct job_list *connection_in_flight(struct connection *connection);
 /* Takes the batch over and sends it; errors come as on_lost at the next tick. READY connections with room only. */
 void connection_send(struct connection *connection, struct job *job, uint64_t now);
 
-/* The database has just been reached by another connection: no need to wait longer. */
+/* The database has just been reached by another connection: no need to wait longer, unless this one ended as soon as it
+ * was READY. */
 void connection_hurry(struct connection *connection);
 /* Named statements turned out not to work here (a pooler that nobody noticed): from now on unnamed ones. False when
  * that was known. */
 bool connection_use_unnamed(struct connection *connection);
-/* This statement's prepared form is out of date (the schema changed): from now on it is sent unnamed. */
-void connection_forget_prepared(struct connection *connection, const struct statement *statement);
+/* The prepared forms are out of date (the schema changed, and seldom for one statement only): from now on statements
+ * are sent unnamed. */
+void connection_forget_prepared(struct connection *connection);
 
 #endif

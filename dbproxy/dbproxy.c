@@ -80,16 +80,21 @@ static bool dbproxy_check(const struct settings *settings)
 
 /* Migrations. */
 
-/* patient: a stage waits for its database, a command says at once that there is none. */
+/* patient: a stage waits for its database, a command says at once that there is none. For those who hold locks both
+ * wait. */
 static bool bring_up_to_date(const struct settings *settings, struct endpoints *endpoints, bool patient)
 {
     char error[SENTENCE];
     char *directory = stage_share_path(settings, "migrations");
     enum migrated outcome;
     uint64_t said = 0;
-    for (unsigned attempt = 0;; attempt++) {
+    unsigned attempt = 0;
+    for (;;) {
         outcome = migrate(endpoints, attempt, directory, error, sizeof(error));
-        if (outcome != MIGRATE_AGAIN || stage_leaving || (!patient && attempt + 1 >= endpoints_count(endpoints)))
+        if (outcome == MIGRATE_AGAIN)
+            attempt++;
+        if (outcome == MIGRATED || outcome == MIGRATE_REFUSED || stage_leaving ||
+            (!patient && outcome == MIGRATE_AGAIN && attempt >= endpoints_count(endpoints)))
             break;
         if (clock_now() - said > MIGRATE_REPORT) {
             log_warning("the start waits for the database: %s; trying again", error);

@@ -248,6 +248,10 @@ const struct endpoint *endpoints_pick(struct endpoints *e, unsigned attempt)
     for (size_t p = 0; p < sizeof(presets) / sizeof(presets[0]); p++)
         if (!option(e, presets[p].keyword))
             put(endpoint, &n, presets[p].keyword, presets[p].value);
+    /* Of several hosts, one that takes writes: a standby lags behind, and what is read there after a change was told
+     * would be of before it. */
+    if (e->hosts > 1 && !option(e, "target_session_attrs") && !getenv("PGTARGETSESSIONATTRS"))
+        put(endpoint, &n, "target_session_attrs", "read-write");
     for (const PQconninfoOption *o = e->options; o->keyword; o++)
         if (!is_ours(o->keyword))
             put(endpoint, &n, o->keyword, option(e, o->keyword));

@@ -75,8 +75,8 @@ static bool connect_database(struct load *load, const char *url)
 }
 
 /*
- * Reads a line without its end into buffer. Returns its length, -1 at the end of the file, or LINE_BYTES_MAX for a line
- * that is longer, of which the rest is skipped.
+ * Reads a line without its end into buffer, with a NUL behind it. Returns its length, -1 at the end of the file, or
+ * LINE_BYTES_MAX for a line that is longer, of which the rest is skipped.
  */
 static long read_line(FILE *file, char *buffer)
 {
@@ -85,6 +85,7 @@ static long read_line(FILE *file, char *buffer)
     while ((c = getc_unlocked(file)) != EOF && c != '\n')
         if (n < LINE_BYTES_MAX)
             buffer[n++] = (char)c;
+    buffer[n] = '\0';
     if (c == EOF && n == 0)
         return -1;
     return n;
@@ -94,7 +95,7 @@ static long read_line(FILE *file, char *buffer)
 static bool copy_lines(struct load *load)
 {
     char reason[JSON_ROW_REASON], number[32];
-    char *buffer = malloc(LINE_BYTES_MAX);
+    char *buffer = malloc(LINE_BYTES_MAX + 1);
     PGresult *result = PQexec(load->connection, load_sql_copy);
     bool right = buffer && PQresultStatus(result) == PGRES_COPY_IN;
     long length;
@@ -102,16 +103,16 @@ static bool copy_lines(struct load *load)
     while (right && (length = read_line(load->file, buffer)) >= 0) {
         const char *line = buffer;
         load->line++;
-        if (load->line == 1 && length >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark */
-            line += 3;
-            length -= 3;
-        }
-        if (strspn(line, " \t\r") >= (size_t)length || length == 0)
-            continue;
         if (length >= LINE_BYTES_MAX) {
             report_line(load, load->line, "it is longer than a million bytes");
             continue;
         }
+        if (load->line == 1 && length >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark */
+            line += 3;
+            length -= 3;
+        }
+        if (strspn(line, " \t\r") == (size_t)length)
+            continue;
         char *movie = json_row_read(line, (size_t)length, reason);
         if (!movie) {
             report_line(load, load->line, reason);

@@ -146,4 +146,4 @@ const char load_sql_count[] =
 const char load_sql_vacuum[] =
     "VACUUM (ANALYZE) filmyfly.movies, filmyfly.categories, filmyfly.movie_categories,"
     " filmyfly.cards, filmyfly.facets, filmyfly.shelves, filmyfly.people, filmyfly.movie_people,"
-    " filmyfly.counters";
+    " filmyfly.counters, filmyfly.search_entries, filmyfly.search_words";

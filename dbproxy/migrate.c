@@ -25,25 +25,49 @@ static const char table_sql[] = "DO $$ BEGIN"
                                 " REVOKE ALL ON filmyfly.migrations FROM PUBLIC;"
                                 " END IF; END $$";
 
+/* In each migration's transaction. A lock that is waited for stops all who come behind, readers too: so it is waited
+ * for a while, then all is undone, they get through, and it is tried again. */
+static const char limits_sql[] = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '2s'";
+
 struct migration {
     PGconn *pq;
+    bool in_the_way; /* the last error: others were, or it was in theirs */
     const char *directory;
     struct migration_files files;
     char *error;
     size_t error_size;
 };
 
-/* The connection's own error: whether trying again makes sense depends on whether it still lives. */
+/* What the last error means. */
+static enum migrated outcome_of(const struct migration *m)
+{
+    if (PQstatus(m->pq) == CONNECTION_BAD)
+        return MIGRATE_AGAIN;
+    return m->in_the_way ? MIGRATE_BUSY : MIGRATE_REFUSED;
+}
+
 static enum migrated failed(struct migration *m, const char *what)
 {
     char line[512];
     snprintf(m->error, m->error_size, "%s: %s", what, endpoints_one_line(PQerrorMessage(m->pq), line, sizeof(line)));
-    return PQstatus(m->pq) == CONNECTION_BAD ? MIGRATE_AGAIN : MIGRATE_REFUSED;
+    return outcome_of(m);
+}
+
+/* Passes every result through, to know what its error means. */
+static PGresult *noted(struct migration *m, PGresult *result)
+{
+    /* lock_not_available, deadlock_detected, serialization_failure */
+    static const char *const states[] = {"55P03", "40P01", "40001"};
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    m->in_the_way = false;
+    for (size_t i = 0; state && i < sizeof(states) / sizeof(states[0]); i++)
+        m->in_the_way |= strcmp(state, states[i]) == 0;
+    return result;
 }
 
 static bool run(struct migration *m, const char *sql)
 {
-    PGresult *result = PQexec(m->pq, sql);
+    PGresult *result = noted(m, PQexec(m->pq, sql));
     ExecStatusType status = PQresultStatus(result);
     PQclear(result);
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
@@ -62,7 +86,7 @@ static enum migrated begin_locked(struct migration *m)
     while (!stage_leaving) {
         if (!run(m, "BEGIN"))
             return failed(m, "the migration cannot begin");
-        PGresult *result = PQexec(m->pq, LOCK_SQL);
+        PGresult *result = noted(m, PQexec(m->pq, LOCK_SQL));
         bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
         bool locked = answered && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
         PQclear(result);
@@ -107,7 +131,8 @@ static enum migrated compare(struct migration *m, const PGresult *applied, const
 
 static enum migrated look(struct migration *m, const struct migration_file **next)
 {
-    PGresult *result = PQexec(m->pq, "SELECT name, sha256 FROM filmyfly.migrations ORDER BY name COLLATE \"C\"");
+    PGresult *result =
+        noted(m, PQexec(m->pq, "SELECT name, sha256 FROM filmyfly.migrations ORDER BY name COLLATE \"C\""));
     enum migrated outcome;
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         outcome = compare(m, result, next);
@@ -137,7 +162,7 @@ static enum migrated refuse_file(struct migration *m, const struct migration_fil
         snprintf(line, sizeof(line), ":%d", line_at(file->text, position));
     snprintf(m->error, m->error_size, "%s/%s%s: %s; nothing of it was applied", m->directory, file->name, line,
              endpoints_one_line(message ? message : PQerrorMessage(m->pq), text, sizeof(text)));
-    return PQstatus(m->pq) == CONNECTION_BAD ? MIGRATE_AGAIN : MIGRATE_REFUSED;
+    return outcome_of(m);
 }
 
 /* Within begin_locked's transaction. */
@@ -145,7 +170,7 @@ static enum migrated apply(struct migration *m, const struct migration_file *fil
 {
     const char *values[] = {file->name, file->sha256};
     enum migrated outcome = MIGRATED;
-    PGresult *result = PQexec(m->pq, file->text);
+    PGresult *result = noted(m, PQexec(m->pq, file->text));
     if (PQresultStatus(result) == PGRES_FATAL_ERROR)
         outcome = refuse_file(m, file, result);
     PQclear(result);
@@ -156,8 +181,8 @@ static enum migrated apply(struct migration *m, const struct migration_file *fil
                  m->directory, file->name);
         return MIGRATE_REFUSED;
     }
-    result = PQexecParams(m->pq, "INSERT INTO filmyfly.migrations (name, sha256) VALUES ($1, $2)", 2, NULL, values,
-                          NULL, NULL, 0);
+    result = noted(m, PQexecParams(m->pq, "INSERT INTO filmyfly.migrations (name, sha256) VALUES ($1, $2)", 2, NULL,
+                                   values, NULL, NULL, 0));
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
         outcome = failed(m, "the migration cannot be recorded");
     PQclear(result);
@@ -169,8 +194,8 @@ static enum migrated step(struct migration *m, bool *done)
 {
     const struct migration_file *next = NULL;
     enum migrated outcome = begin_locked(m);
-    if (outcome == MIGRATED && !run(m, "SET LOCAL statement_timeout = 0"))
-        outcome = failed(m, "statement_timeout cannot be set");
+    if (outcome == MIGRATED && !run(m, limits_sql))
+        outcome = failed(m, "statement_timeout and lock_timeout cannot be set");
     if (outcome == MIGRATED && !run(m, table_sql))
         outcome = failed(m, "filmyfly.migrations cannot be made");
     if (outcome == MIGRATED)
@@ -189,7 +214,7 @@ static enum migrated step(struct migration *m, bool *done)
 static enum migrated nothing_to_do(struct migration *m, bool *done)
 {
     const struct migration_file *next = NULL;
-    PGresult *result = PQexec(m->pq, "SELECT to_regclass('filmyfly.migrations') IS NOT NULL");
+    PGresult *result = noted(m, PQexec(m->pq, "SELECT to_regclass('filmyfly.migrations') IS NOT NULL"));
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
     bool there = answered && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
     PQclear(result);

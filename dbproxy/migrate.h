@@ -16,6 +16,7 @@ struct endpoints;
 enum migrated {
     MIGRATED,        /* the schema is up to date */
     MIGRATE_AGAIN,   /* the database cannot be reached, or ended the connection: trying again makes sense */
+    MIGRATE_BUSY,    /* others hold locks that it needs, for longer than readers should wait: likewise */
     MIGRATE_REFUSED, /* a migration is wrong, changed or missing: somebody has to look */
 };
 

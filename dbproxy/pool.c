@@ -13,6 +13,7 @@
 
 #define SENDS_MOST  3
 #define LONG_FACTOR 10                  /* what long statements and writes may take, compared with short ones */
+#define LONG_DEPTH  2                   /* in flight on a long connection: the next one need not wait for the network */
 #define TICK_LATE   (200 * MILLISECOND) /* a longer gap between ticks is our own freeze */
 #define AWAY_REPORT (10 * SECOND)       /* how often the log repeats that the database is away */
 
@@ -22,6 +23,7 @@ struct lane_state {
     struct job_list queue;
     unsigned waiting;
     unsigned first, n; /* its connections */
+    unsigned depth;    /* batches in flight on each, at most */
     unsigned turn;     /* where the search for the least loaded begins */
 };
 
@@ -69,8 +71,16 @@ static void share_out(struct pool *pool)
         TAILQ_INIT(&pool->lane[i].queue);
         pool->lane[i].first = first;
         pool->lane[i].n = shares[i];
+        pool->lane[i].depth = i == LANE_LONG ? LONG_DEPTH : CONNECTION_DEPTH;
         first += shares[i];
     }
+}
+
+/* Nobody waits for a read any longer than the deadline; a write may be waited for much longer. */
+static uint64_t timeout_of(const struct settings *settings, enum lane lane)
+{
+    uint64_t timeout = settings->db_timeout * (lane == LANE_SHORT ? 1 : LONG_FACTOR);
+    return lane != LANE_WRITE && timeout > settings->deadline ? settings->deadline : timeout;
 }
 
 static bool make_connections(struct pool *pool)
@@ -86,7 +96,7 @@ static bool make_connections(struct pool *pool)
                 .catalogue = pool->options.catalogue,
                 .lane = (enum lane)lane,
                 .prepare = (enum prepare)prepare_of(settings->db_prepare),
-                .timeout = settings->db_timeout * (lane == LANE_SHORT ? 1 : LONG_FACTOR),
+                .timeout = timeout_of(settings, (enum lane)lane),
                 .name = pool->names[at],
                 .on_ready = on_ready,
                 .on_done = on_done,
@@ -194,7 +204,7 @@ static struct connection *least_loaded(struct pool *pool, struct lane_state *lan
     struct connection *best = NULL;
     for (unsigned i = 0; i < lane->n; i++) {
         struct connection *c = pool->connection[lane->first + (lane->turn + i) % lane->n];
-        if (connection_is_ready(c) && connection_load(c) < CONNECTION_DEPTH &&
+        if (connection_is_ready(c) && connection_load(c) < lane->depth &&
             (!best || connection_load(c) < connection_load(best)))
             best = c;
     }
@@ -272,7 +282,7 @@ static void on_error(struct pool *pool, struct connection *connection, struct jo
                     "sent unnamed on this connection",
                     PQresultErrorField(job->error, PG_DIAG_SQLSTATE));
     if (verdict == AGAIN_UNPREPARED)
-        connection_forget_prepared(connection, job->item[job->failed].statement);
+        connection_forget_prepared(connection);
     put_back(pool, job);
 }
 

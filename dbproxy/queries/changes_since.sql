@@ -3,11 +3,12 @@
 -- access: read
 -- lane: short
 -- What changed since the cursor, and the next cursor in a row of its own. Without a cursor: from now on. The tag
--- "everything" stands for all that there are: the cursor means nothing here, or more changed than is worth naming.
+-- "everything" stands for all that there are: more changed than is worth naming, or the cursor means nothing here; then it
+-- is hard, since nobody knows what was taken away.
 -- A transaction that was open when the cursor was taken is seen when it ends, and none is seen twice. (A row may say that
 -- it is of a transaction yet to come, when it was restored from elsewhere.)
 with seen as materialized (
-    select filmyfly.changes_seen($1) as snapshot
+    select snapshot, $1 is not null and snapshot is null as lost from filmyfly.changes_seen($1) as snapshot
 ), found as materialized (
     select c.tag, bool_or(c.hard) as hard
     from seen s, filmyfly.changes c
@@ -22,6 +23,6 @@ with seen as materialized (
 )
 select filmyfly.changes_log() || ' ' || pg_current_snapshot() as cursor, null as tag, null::boolean as hard
 union all
-select null, 'everything', hard from fold where all_of_it or ($1 is not null and (select snapshot from seen) is null)
+select null, 'everything', hard or lost from fold, seen where all_of_it or lost
 union all
 select null, tag, f.hard from found f, fold where not all_of_it and (f.hard or tag = 'everything' or not everything)

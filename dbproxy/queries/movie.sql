@@ -4,8 +4,9 @@
 -- lane: short
 -- row-tags: movie:{id}
 -- param-tags: movie-slug:{slug}
--- By its address, or by one that it had before: the second is only looked for when the first finds nothing. Each actor
--- is shown as this movie spells the name.
+-- By its address, or by one that it had before: the second is only looked for when the first finds nothing, and when
+-- several had it, it is the newest movie's. Each actor is shown as this movie spells the name. (offset 0: found by the
+-- address, then put in order; not looked for in the order of the ids.)
 select m.id, m.slug, m.title, m.original_title, m.release_date, m.year, m.runtime, m.certificate, m.director, m.actors,
     m.distributor, m.synopsis, m.score, m.votes, m.critics, m.budget, m.gross_domestic, m.gross_worldwide, m.links,
     m.creative_type, m.source, m.updated_at,
@@ -20,7 +21,11 @@ select m.id, m.slug, m.title, m.original_title, m.release_date, m.year, m.runtim
 from (
     select * from filmyfly.movies where slug = $1 and published
     union all
-    select * from filmyfly.movies where old_slugs @> array[$1] and published
+    (
+        select * from (select * from filmyfly.movies where old_slugs @> array[$1] and published offset 0) o
+        order by id desc
+        limit 1
+    )
     limit 1
 ) m
 cross join lateral (

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import psycopg
 import pytest
 
 from dbproxies import STATEMENTS, Dbproxy, Share, check_one_snapshot, command
@@ -119,6 +120,8 @@ def test_reads_are_read_only_repeatable_and_of_the_reader(dbproxy):
     assert dbproxy.rows(("session", ))[0] == [
         {"me": "filmyfly_reader", "isolation": "repeatable read", "read_only": "on", "timeout": "2s"}]
     assert dbproxy.rows(("session-write", ))[0] == [{"me": "owner", "isolation": "repeatable read", "read_only": "off"}]
+    # Ten times that of a short one, but no longer than anybody waits.
+    assert dbproxy.rows(("session-long", ))[0] == [{"timeout": "5s"}]
     answer = dbproxy.ask(("note-add-secretly", 5000))
     assert answer.cause == "internal" and ("25006" in answer.text or "42501" in answer.text)
     assert "42501" in dbproxy.ask(("secrets", )).text
@@ -181,6 +184,22 @@ def test_a_slow_statement_is_cut_off_and_its_connection_goes_on(url, share):
         assert dbproxy.rows(("note", 1), seconds=1)
         assert dbproxy.rows(("sleep-long", 0.6))
         assert dbproxy.stats()["database.reconnects"] == 0
+
+
+def test_a_batch_may_take_what_its_statements_may(url, share):
+    """Its results come with its end, and silence until then is none of a dead connection."""
+    with Dbproxy(url, share, FILMYFLY_DB_TIMEOUT="1s") as dbproxy:
+        assert dbproxy.rows(*[("sleep", 0.9)] * 4, seconds=10)
+        assert dbproxy.stats()["database.reconnects"] == 0
+
+
+def test_work_that_nobody_waits_for_is_not_done(dbproxy):
+    """On the only connection for long statements: what was sent there is done, what waited for it is dropped."""
+    answers = []
+    for _ in range(20):
+        dbproxy.submit(answers.append, ("sleep-long", 0.4), seconds=1)
+    dbproxy.wait_for(lambda: len(answers) == 20, 3)
+    assert dbproxy.rows(("sleep-long", 0.1), seconds=2)
 
 
 def test_long_statements_do_not_hold_up_short_ones(dbproxy):
@@ -258,6 +277,38 @@ def test_a_read_that_loses_its_connection_each_time_is_given_up(pg, dbproxy):
     assert (answers[0].type, answers[0].cause) == ("FAILED", "unavailable")
 
 
+def test_a_connection_that_dies_at_once_is_not_made_again_and_again(pg, url, share):
+    with Dbproxy(url, share) as dbproxy:
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            pg.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'filmyfly-dbproxy'")
+            dbproxy.left.turn(wait=0.01)
+        assert dbproxy.stats()["database.reconnects"] < 40
+        assert dbproxy.rows(("note", 1))
+
+
+def test_what_a_lock_kept_from_being_prepared_is_prepared_later(url, share):
+    with psycopg.connect(url) as other:
+        other.execute("LOCK filmyfly.notes")
+        with Dbproxy(url, share, wait=False, FILMYFLY_DB_TIMEOUT="300ms") as dbproxy:
+            dbproxy.wait_for(lambda: "statement timeout" in dbproxy.log())
+            other.rollback()
+            assert dbproxy.rows(("note", 1))
+            dbproxy.wait_for(lambda: dbproxy.stats()["database.connections"] == 4)
+            assert {row["count"] for _ in range(8) for row in dbproxy.rows(("prepared", ))[0]} == {1}
+
+
+@pytest.mark.usefixtures("clean_notes")
+def test_a_server_that_takes_no_writes_is_left(dbproxy):
+    answer = dbproxy.ask(("read-only-now", ), ("note-add", 4000, "refused"))
+    assert answer.type == "FAILED" and "25006" in answer.text
+    dbproxy.wait_for(lambda: dbproxy.stats()["database.reconnects"] == 1)
+    assert dbproxy.rows(("note-add", 4000, "done"))
+    # A statement that only says that it reads is no reason.
+    assert dbproxy.ask(("note-add-secretly", 5000)).type == "FAILED"
+    assert dbproxy.stats()["database.reconnects"] == 1
+
+
 def test_a_frozen_database_is_noticed(pg, url, share):
     """SIGSTOP of the server's processes for one connection: silence beyond what a statement may take ends it."""
     with Dbproxy(url, share, FILMYFLY_DB_TIMEOUT="200ms") as dbproxy:
@@ -323,6 +374,16 @@ def test_several_hosts_are_tried_in_turn(pg, share):
     hosts = f"127.0.0.1:1,localhost:{pg.port}"
     with Dbproxy(f"postgresql://owner@{hosts}/notes", share) as dbproxy:
         assert dbproxy.rows(("note", 1))
+
+
+def test_of_several_hosts_one_that_takes_writes(pg, share):
+    with Cluster() as standby:
+        standby.create_database("notes", owner="owner")
+        standby.settings["default_transaction_read_only"] = "on"
+        standby.restart()
+        hosts = f"127.0.0.1:{standby.port},127.0.0.1:{pg.port}"
+        with Dbproxy(f"postgresql://owner@{hosts}/notes", share, wait=False) as dbproxy:
+            assert dbproxy.rows(("note", 1), seconds=10)
 
 
 def test_an_unknown_host_does_not_hold_up_the_loop(share, pg):

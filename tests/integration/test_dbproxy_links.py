@@ -130,6 +130,17 @@ def test_a_prepared_plan_that_went_stale_is_replaced(pg, share):
         assert dbproxy.rows(("note", 500))[0] == [{"id": 500, "text": "note 500", "n": 0}]
 
 
+def test_a_batch_of_prepared_plans_that_went_stale(pg, tmp_path):
+    names = [f"n{i}" for i in range(4)]
+    share = Share(tmp_path / "share", {name: ("", "SELECT n FROM filmyfly.notes WHERE id = 500") for name in names})
+    with Dbproxy(pg.url("notes", "owner"), share) as dbproxy:
+        pg.psql("ALTER TABLE filmyfly.notes ALTER COLUMN n TYPE numeric", "notes")
+        try:
+            assert dbproxy.rows(*((name, ) for name in names)) == [[{"n": 0.0}]] * 4
+        finally:
+            pg.psql("ALTER TABLE filmyfly.notes ALTER COLUMN n TYPE bigint", "notes")
+
+
 # TLS.
 
 def make_certificates(folder):

@@ -248,6 +248,22 @@ def test_a_movie_and_what_is_related(site):
             {"of_director": False, **card} for card in cards(near[:12])]
 
 
+def test_an_address_that_several_movies_had_is_the_newest_ones(pg):
+    pg.create_database("addresses", "plain")
+    pg.migrate("addresses", "plain")
+    with psycopg.connect(pg.url("addresses", "plain"), autocommit=True) as db:
+        db.execute("INSERT INTO filmyfly.movies (slug, title, old_slugs) SELECT 'm' || i, 'M', ARRAY['once', 'o' || i]"
+                   " FROM generate_series(1, 3) i")
+        db.execute("UPDATE filmyfly.movies SET votes = 1 WHERE slug = 'm1'")  # now the last on the disk
+        db.execute("UPDATE filmyfly.movies SET published = false WHERE slug = 'm3'")
+        ask = Statements(db)
+        assert [movie["slug"] for movie in ask("movie", slug="once")] == ["m2"]
+        assert [movie["slug"] for movie in ask("movie", slug="o1")] == ["m1"]
+        db.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+        plan = "\n".join(line for line, in db.execute("EXPLAIN EXECUTE s_movie ('once')"))
+        assert "movies_old_slugs" in plan, plan
+
+
 def test_people(site):
     ask, model = site
     assert len(model.people) == 10 and ask("person", slug="none") == ask("person_movies", slug="none", page=1) == []

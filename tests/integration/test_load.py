@@ -122,6 +122,14 @@ def test_bad_lines_are_reported_by_number_and_the_rest_is_loaded(catalogue):
     assert sorted(catalogue.slugs().values()) == ["first", "last"]
 
 
+def test_lines_of_blanks(catalogue):
+    """One that is too long to be looked at whole is no empty one."""
+    most = 1 << 20
+    status, lines = catalogue.load(b" " * most + b"\n", b" " * (most - 1) + b"\n", b"\t \r\n", {"title": "Last"})
+    assert status == 0 and lines[0] == "FILE:1: it is longer than a million bytes"
+    assert lines[-1] == "loaded 1 movies in 0 categories; 1 lines left out"
+
+
 def test_nothing_to_load_is_a_failure(catalogue):
     assert catalogue.load()[0] == 1
     status, lines = catalogue.load(b"{\n")

@@ -1,7 +1,9 @@
 """Migrations: in order, once, whoever else is at it, and never silently different."""
 
 import subprocess
+import time
 
+import psycopg
 import pytest
 
 from dbproxies import BIN, Share, command, environment
@@ -83,6 +85,47 @@ def test_a_wrong_one_is_named_and_undone(pg, url, share, text, words):
     assert status == 1 and words in said, said
     if "COMMIT" not in text:
         assert tables(pg, url) == ALL
+
+
+def start(url, share):
+    return subprocess.Popen([str(BIN / "filmyfly-dbproxy"), "--migrate"], env=environment(url, share), text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_readers_get_through_while_it_waits_for_a_lock(url, share):
+    assert command(url, share, "--migrate")[0] == 0
+    (share.migrations / "0006_step.sql").write_text("ALTER TABLE filmyfly.step1 ADD COLUMN n int;")
+    waits = []
+    with psycopg.connect(url) as holder, psycopg.connect(url, autocommit=True) as reader:
+        holder.execute("SELECT FROM filmyfly.step1")
+        reader.execute("SET statement_timeout = '5s'")
+        migrator, began = start(url, share), time.monotonic()
+        while time.monotonic() - began < 6:
+            asked = time.monotonic()
+            reader.execute("SELECT FROM filmyfly.step1")
+            waits.append(time.monotonic() - asked)
+            time.sleep(0.02)
+        assert migrator.poll() is None
+        holder.rollback()
+        said = migrator.communicate(timeout=20)[0]
+        assert migrator.returncode == 0 and "applied 0006_step.sql" in said, said
+        reader.execute("SELECT n FROM filmyfly.step1")
+    assert 1 < max(waits) < 3.5, max(waits)
+
+
+def test_a_deadlock_is_tried_again(pg, url, share):
+    assert command(url, share, "--migrate")[0] == 0
+    (share.migrations / "0006_step.sql").write_text(
+        "ALTER TABLE filmyfly.step2 ADD COLUMN n int;\nALTER TABLE filmyfly.step1 ADD COLUMN n int;\n")
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT FROM filmyfly.step1")
+        migrator = start(url, share)
+        while pg.psql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "":
+            assert migrator.poll() is None
+        holder.execute("SELECT FROM filmyfly.step2")  # who waited first finds the circle first
+        holder.rollback()
+        said = migrator.communicate(timeout=20)[0]
+        assert migrator.returncode == 0 and "deadlock" in said and "applied 0006_step.sql" in said, said
 
 
 def test_no_database_is_said_at_once(pg, share):

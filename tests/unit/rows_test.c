@@ -205,6 +205,73 @@ static void tags_are_gathered_once_and_cut(void **state)
     gather(both, 0, NULL, NULL, error, sizeof(error));
 }
 
+/* A statement's result with the ids from first on; it is freed with the job. */
+static PGresult *ids(int first, int n)
+{
+    static const char *const names[] = {"id"};
+    static const Oid types[] = {25};
+    PGresult *result = result_new(1, names, types);
+    for (int r = 0; r < n; r++) {
+        char id[16];
+        snprintf(id, sizeof(id), "%d", first + r);
+        set(result, r, 0, id);
+    }
+    return result;
+}
+
+static bool has(const struct tags *tags, const char *tag)
+{
+    for (uint32_t i = 0; i < tags->n; i++)
+        if (str_eq(tags->item[i], str_of(tag)))
+            return true;
+    return false;
+}
+
+/* What a batch of movies, categories and more movies keeps, with so many rows each: the first tag of each statement's
+ * rows, as bits, once the sum of the tags is right. */
+static unsigned kept(int movies, int categories, int more, uint32_t n)
+{
+    static const char *const text[] = {"-- name: a\n-- row-tags: movie:{id}\n-- tags: movies\nselect 1",
+                                       "-- name: b\n-- row-tags: category:{id}\n-- tags: categories\nselect 1",
+                                       "-- name: c\n-- row-tags: movie:{id}\n-- tags: movies\nselect 1"};
+    struct statement statement[3] = {{.text = NULL}};
+    struct job *job = calloc(1, sizeof(*job) + 3 * sizeof(struct job_item));
+    struct tag_set *set_of_tags = tag_set_new();
+    struct tags tags;
+    char error[256];
+    job->n = 3;
+    for (int i = 0; i < 3; i++) {
+        assert_true(statement_parse(&statement[i], "x.sql", strdup(text[i]), error, sizeof(error)));
+        job->item[i].statement = &statement[i];
+    }
+    job->item[0].result = ids(0, movies);
+    job->item[1].result = ids(0, categories);
+    job->item[2].result = ids(movies - 1, more); /* its first is the last of the others */
+    assert_true(tag_set_gather(set_of_tags, job, &tags, error, sizeof(error)));
+    assert_int_equal(tags.n, n);
+    assert_true(has(&tags, "movies") && has(&tags, "categories"));
+    char last[32];
+    snprintf(last, sizeof(last), "movie:%d", movies - 1);
+    unsigned found = (has(&tags, "movie:0") ? 1 : 0) + (has(&tags, "category:0") ? 2 : 0) + (has(&tags, last) ? 4 : 0);
+    for (int i = 0; i < 3; i++)
+        free(statement[i].text);
+    job_free(&job);
+    tag_set_free(&set_of_tags);
+    return found;
+}
+
+static void a_statement_with_many_rows_takes_no_others_with_it(void **state)
+{
+    (void)state;
+    assert_int_equal(kept(24, 104, 1, 2 + 128), 1 + 2 + 4);
+    assert_int_equal(kept(24, 105, 1, 2 + 24), 1 + 4);
+    assert_int_equal(kept(24, 5000, 20, 2 + 24 + 19), 1 + 4);
+    /* The largest goes first; a tag that another one brought, too, stays. */
+    assert_int_equal(kept(100, 60, 20, 2 + 60 + 20), 2 + 4);
+    assert_int_equal(kept(200, 150, 129, 2), 0);
+    assert_int_equal(kept(200, 150, 128, 2 + 128), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +279,7 @@ int main(void)
         cmocka_unit_test(a_body_has_a_limit),
         cmocka_unit_test(an_array_of_arrays_is_refused),
         cmocka_unit_test(tags_are_gathered_once_and_cut),
+        cmocka_unit_test(a_statement_with_many_rows_takes_no_others_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
