@@ -234,8 +234,9 @@ EXPORTED int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t 
         count(meters.refused_frames, 1);
         return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
     }
+    struct visit *visit = NULL;
     if (pseudo_header_exists && connection_reading) {
-        struct visit *visit = visit_begin(req, connection_reading);
+        visit = visit_begin(req, connection_reading);
         visit->deadline = frame_flags & FLAG_END_STREAM ? 0 : visit->deadline;
     }
     size_t before = req->headers.size;
@@ -248,7 +249,7 @@ EXPORTED int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t 
         refuse_headers(req, PAGE_FIELDS_TOO_LARGE);
     } else if (result == 0 && (lengths > 1 || (lengths == 1 && *content_length > 0 && frame_flags & FLAG_END_STREAM))) {
         refuse_headers(req, PAGE_BAD_REQUEST);
-    } else if (result == 0 && !visit_expect(req, lengths == 1 ? *content_length : 0)) {
+    } else if (result == 0 && visit && !visit_expect(visit, lengths == 1 ? *content_length : 0)) {
         refuse_headers(req, PAGE_BODY_TOO_LARGE);
         *content_length = SIZE_MAX; /* the library resets a stream that brings another number than this */
     }

@@ -171,13 +171,10 @@ void visit_more(struct connection *connection, uint32_t stream, bool last)
     }
 }
 
-bool visit_expect(const h2o_req_t *req, size_t length)
+bool visit_expect(struct visit *visit, size_t length)
 {
-    struct visit *visit = visit_of(req);
-    if (!visit) {
-        return true; /* one of guards_prove */
-    }
-    uint64_t limit = target_body_limit(str_of_iovec(req->input.path), visit->connection->owner->settings->body_max);
+    uint64_t body_max = visit->connection->owner->settings->body_max;
+    uint64_t limit = target_body_limit(str_of_iovec(visit->req->input.path), body_max);
     visit->room = limit + 1;
     return length <= limit;
 }

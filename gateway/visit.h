@@ -50,7 +50,7 @@ void visit_arrived(struct visit *visit, h2o_req_t *req);
 void visit_more(struct connection *connection, uint32_t stream, bool last);
 
 /* What its header block says is known, its length too; 0: not said. False: it is longer than its route takes. */
-bool visit_expect(const h2o_req_t *req, size_t length);
+bool visit_expect(struct visit *visit, size_t length);
 
 /* So many bytes of its body are here: how many are to be kept, of all at most one more than its route takes. */
 size_t visit_take(struct connection *connection, uint32_t stream, size_t bytes);
