@@ -23,12 +23,15 @@ static bool is_named(const struct phr_header *line, struct str name)
 }
 
 /* Digits and nothing else: no sign, no list, no second number (RFC 9110 section 8.6). */
-static bool is_length(const struct phr_header *line)
+static bool read_length(const struct phr_header *line, size_t *length)
 {
+    *length = 0;
     for (size_t i = 0; i < line->value_len; i++) {
-        if (line->value[i] < '0' || line->value[i] > '9') {
+        unsigned digit = (unsigned)line->value[i] - '0';
+        if (digit > 9) {
             return false;
         }
+        *length = *length > (SIZE_MAX - digit) / 10 ? SIZE_MAX : *length * 10 + digit;
     }
     return line->value_len > 0;
 }
@@ -38,8 +41,9 @@ static bool is_chunked(const struct phr_header *line)
     return line->value_len == 7 && strncasecmp(line->value, "chunked", 7) == 0;
 }
 
-enum page framing_check(struct phr_header *lines, size_t n, int minor_version)
+enum page framing_check(struct phr_header *lines, size_t n, int minor_version, struct framing_body *body)
 {
+    *body = (struct framing_body){0};
     unsigned hosts = 0, lengths = 0, codings = 0;
     for (size_t i = 0; i < n; i++) {
         struct phr_header *line = &lines[i];
@@ -51,11 +55,12 @@ enum page framing_check(struct phr_header *lines, size_t n, int minor_version)
             hosts++;
         } else if (is_named(line, STR("content-length"))) {
             lengths++;
-            if (!is_length(line)) {
+            if (!read_length(line, &body->length)) {
                 return PAGE_BAD_REQUEST;
             }
         } else if (is_named(line, STR("transfer-encoding"))) {
             codings++;
+            body->chunked = true;
             if (!is_chunked(line) || minor_version == 0) {
                 return PAGE_BAD_REQUEST;
             }
@@ -63,24 +68,6 @@ enum page framing_check(struct phr_header *lines, size_t n, int minor_version)
     }
     bool good = lengths + codings <= 1 && (hosts == 1 || (hosts == 0 && minor_version == 0));
     return good ? PAGE_NONE : PAGE_BAD_REQUEST;
-}
-
-size_t framing_length(const struct phr_header *lines, size_t n)
-{
-    size_t length = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!is_named(&lines[i], STR("content-length"))) {
-            continue;
-        }
-        for (size_t at = 0; at < lines[i].value_len; at++) {
-            unsigned digit = (unsigned)(lines[i].value[at] - '0');
-            if (length > (SIZE_MAX - digit) / 10) {
-                return SIZE_MAX;
-            }
-            length = length * 10 + digit;
-        }
-    }
-    return length;
 }
 
 /* Chunked bodies. */

@@ -6,6 +6,9 @@
 #ifndef FILMYFLY_GATEWAY_FRAMING_H
 #define FILMYFLY_GATEWAY_FRAMING_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "pages.h"
 
 #define FRAMING_HEAD_MAX ((64 << 10) + (16 << 10)) /* bytes of a request's head that are waited for */
@@ -26,15 +29,17 @@ struct phr_chunked_decoder {
     char state;
 };
 
+/* What a head says will follow it. */
+struct framing_body {
+    size_t length; /* bytes; 0 where it says none; SIZE_MAX: more than can be counted */
+    bool chunked;  /* as many as will come */
+};
+
 /*
  * What is wrong with a whole head: PAGE_NONE, or the page that refuses it. Cuts white space off the ends of the values
  * (RFC 9112 section 5).
  */
-enum page framing_check(struct phr_header *lines, size_t n, int minor_version);
-
-/* Bytes that the head says will follow; 0 where it says nothing, or chunked. SIZE_MAX: more than can be counted. To be
- * called when nothing is wrong with it. */
-size_t framing_length(const struct phr_header *lines, size_t n);
+enum page framing_check(struct phr_header *lines, size_t n, int minor_version, struct framing_body *body);
 
 /*
  * Takes the chunked coding off the next *n bytes of a body, in place (RFC 9112 section 7.1): *n is what is left of

@@ -249,7 +249,8 @@ EXPORTED int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t 
         refuse_headers(req, PAGE_FIELDS_TOO_LARGE);
     } else if (result == 0 && (lengths > 1 || (lengths == 1 && *content_length > 0 && frame_flags & FLAG_END_STREAM))) {
         refuse_headers(req, PAGE_BAD_REQUEST);
-    } else if (result == 0 && visit && !visit_expect(visit, lengths == 1 ? *content_length : 0)) {
+    } else if (result == 0 && visit && !(frame_flags & FLAG_END_STREAM) &&
+               !visit_expect(visit, lengths == 1 ? *content_length : 0)) {
         refuse_headers(req, PAGE_BODY_TOO_LARGE);
         *content_length = SIZE_MAX; /* the library resets a stream that brings another number than this */
     }
@@ -273,12 +274,13 @@ EXPORTED int phr_parse_request(const char *bytes, size_t n, const char **method,
                                size_t last_n)
 {
     enum page page;
+    struct framing_body body = {0};
     size_t room = *lines_n;
     pthread_once(&found, find_library);
     note(SEEN_REQUEST);
     int head = library_parse_request(bytes, n, method, method_n, path, path_n, minor_version, lines, lines_n, last_n);
     if (head >= 0) {
-        page = framing_check(lines, *lines_n, *minor_version);
+        page = framing_check(lines, *lines_n, *minor_version, &body);
     } else if (head == -2) {
         page = framing_check_unfinished(bytes, n);
     } else if (is_line_end(bytes, n)) {
@@ -286,12 +288,12 @@ EXPORTED int phr_parse_request(const char *bytes, size_t n, const char **method,
     } else {
         page = *method && *path && *lines_n == room ? PAGE_FIELDS_TOO_LARGE : PAGE_BAD_REQUEST;
     }
-    if (page == PAGE_NONE && head >= 0 && connection_reading) {
+    if (page == PAGE_NONE && (body.length > 0 || body.chunked) && connection_reading) {
         uint64_t limit =
             target_body_limit((struct str){*path, (uint32_t)*path_n}, connection_reading->owner->settings->body_max);
         connection_reading->uploads = true;
         connection_reading->room = limit + 1;
-        page = framing_length(lines, *lines_n) > limit ? PAGE_BODY_TOO_LARGE : PAGE_NONE;
+        page = body.length > limit ? PAGE_BODY_TOO_LARGE : PAGE_NONE;
     }
     if (page == PAGE_NONE || room == 0) {
         return head;

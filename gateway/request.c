@@ -160,7 +160,8 @@ enum page request_normalize(h2o_req_t *req, const struct hosts *hosts, uint64_t 
     if (!hosts_know(hosts, str_of_iovec(req->authority))) {
         return PAGE_MISDIRECTED;
     }
-    return req->entity.len > target_body_limit(path, body_max) ? PAGE_BODY_TOO_LARGE : PAGE_NONE;
+    bool fits = req->entity.len == 0 || req->entity.len <= target_body_limit(path, body_max);
+    return !fits ? PAGE_BODY_TOO_LARGE : PAGE_NONE;
 }
 
 /* Is the field named by one of the Connection lines? */

@@ -49,7 +49,7 @@ void visit_arrived(struct visit *visit, h2o_req_t *req);
 /* More of the request that is this stream of HTTP/2 arrived; last: that is all of it. */
 void visit_more(struct connection *connection, uint32_t stream, bool last);
 
-/* What its header block says is known, its length too; 0: not said. False: it is longer than its route takes. */
+/* A body follows its header block, of that length; 0: not said. False: it is longer than its route takes. */
 bool visit_expect(struct visit *visit, size_t length);
 
 /* So many bytes of its body are here: how many are to be kept, of all at most one more than its route takes. */

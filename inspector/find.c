@@ -6,14 +6,12 @@
 #include <string.h>
 
 #include "command.h"
+#include "registry.h"
 
-/* Letters, digits, '-' and '_' as the names of instances have, and dots between the parts: nothing else goes to a
- * terminal. */
+/* A name of an instance, and dots between the parts: nothing else goes to a terminal. */
 static bool is_plain(const char *entry)
 {
-    static const char allowed[] = ".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-
-    return entry[0] != '.' && entry[strspn(entry, allowed)] == '\0';
+    return entry[0] != '.' && entry[strspn(entry, INSTANCE_CHARACTERS ".")] == '\0';
 }
 
 /* Name and path of the entry, when it is one of those. */

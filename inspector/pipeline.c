@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "command.h"
+#include "registry.h"
 #include "vitals.h"
 
 #define HUNG_AFTER (4 * SECOND) /* vitals are written once a second */
@@ -27,9 +28,7 @@ struct folder {
 
 static bool is_name(const char *text, size_t n)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-
-    return n > 0 && n < NAME_SIZE && strspn(text, allowed) >= n;
+    return n > 0 && n < NAME_SIZE && strspn(text, INSTANCE_CHARACTERS) >= n;
 }
 
 /* "1.stats", "1.lock" and "1.sock" are the instance "1". */

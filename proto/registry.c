@@ -29,7 +29,7 @@ struct claim {
 static bool name_allowed(const char *name)
 {
     size_t n = strlen(name);
-    return n > 0 && n <= 32 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n;
+    return n > 0 && n <= 32 && strspn(name, INSTANCE_CHARACTERS) == n;
 }
 
 static bool make_folder(const char *run_dir, const char *folder, char *error, size_t error_size)

@@ -6,8 +6,6 @@
 #include "rfc3339.h"
 #include "shape.h"
 
-#define PAGES_MAX 100 /* as parameters.c has it; then by `after` */
-
 /* What a field's value is made from. */
 struct maker {
     struct arena *arena;

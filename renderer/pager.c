@@ -3,8 +3,7 @@
 #include "address.h"
 #include "shape.h"
 
-#define PAGES_MAX 100 /* pages by number, as parameters.c has it */
-#define AROUND    2   /* page numbers shown on each side of the current one */
+#define AROUND 2 /* page numbers shown on each side of the current one */
 
 static struct value page_url(struct arena *arena, const struct route_match *match, int64_t page)
 {

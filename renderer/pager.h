@@ -9,6 +9,7 @@
 
 #define MOVIES_A_PAGE 36   /* as the statements of lists have it */
 #define SEARCH_A_PAGE 24   /* as queries/search.sql has it */
+#define PAGES_MAX     100  /* by number, as parameters.c has it; then by key */
 #define COUNTED       1000 /* what is counted exactly; beyond it a count is COUNTED + 1 and means "1,000+" */
 
 struct pager_list {

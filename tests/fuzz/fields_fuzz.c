@@ -53,7 +53,8 @@ static void check_lists(struct str value)
 static void check_framing(struct phr_header *lines, size_t n)
 {
     unsigned hosts = 0, lengths = 0;
-    if (framing_check(lines, n, 1) != PAGE_NONE) {
+    struct framing_body body;
+    if (framing_check(lines, n, 1, &body) != PAGE_NONE) {
         return;
     }
     for (size_t i = 0; i < n; i++) {

@@ -523,13 +523,6 @@ def test_http2_lets_nothing_through_that_http1_could_not_say(site, lines):
     connection.close()
 
 
-def test_a_body_too_long_by_http2_is_refused_with_a_page(site):
-    connection = H2(site.https)
-    assert connection.get("/admin/toolong", method="POST", body=bytes((4 << 20) + 1)).status == 413
-    assert site.cacher.messages("/admin/toolong") == []
-    connection.close()
-
-
 def frame(kind, flags, stream, payload):
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 

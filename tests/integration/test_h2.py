@@ -249,11 +249,12 @@ def test_a_body_beyond_all_limits_is_answered(site):
     piece, size = bytes(16000), (4 << 20) + 1
     data = [frame(DATA, 0, 1, piece)] * (size // len(piece) + 200) + [frame(DATA, END_STREAM, 1, piece)]
     for lines in ((), [("content-length", str(len(piece) * len(data)))]):
-        seen = answer_of(site, block(1, *lines, flags=OPEN, method="POST", path="/admin/movies"), *data, block(3))
+        seen = answer_of(site, block(1, *lines, flags=OPEN, method="POST", path="/admin/toolong"), *data, block(3))
         assert seen.answers[1][0] == 413 and seen.answers[3] == [200, b"ok\n"] and not seen.resets, seen
     # Who says more than is taken, and sends less, gets the same.
-    seen = answer_of(site, block(1, ("content-length", str(size)), flags=OPEN, method="POST", path="/admin/movies"), frame(DATA, END_STREAM, 1, piece))
+    seen = answer_of(site, block(1, ("content-length", str(size)), flags=OPEN, method="POST", path="/admin/toolong"), frame(DATA, END_STREAM, 1, piece))
     assert seen.answers[1][0] == 413 and not seen.resets, seen
+    assert site.cacher.messages("/admin/toolong") == []
 
 
 def test_header_blocks_stay_in_one_frame(site):

@@ -27,7 +27,8 @@ static enum page check(int minor, const char *const *texts)
         lines[n] = (struct phr_header){copies[n], (size_t)(colon - texts[n]), copies[n] + (colon - texts[n]) + 1,
                                        length - (size_t)(colon - texts[n]) - 1};
     }
-    enum page page = framing_check(lines, n, minor);
+    struct framing_body body;
+    enum page page = framing_check(lines, n, minor, &body);
     for (size_t i = 0; i < n; i++) {
         free(copies[i]);
     }
@@ -83,7 +84,8 @@ static void test_what_means_two(void **state)
         }
     }
     struct phr_header folded[] = {{"Host", 4, "a", 1}, {NULL, 0, "b", 1}};
-    assert_int_equal(framing_check(folded, 2, 1), PAGE_BAD_REQUEST);
+    struct framing_body body;
+    assert_int_equal(framing_check(folded, 2, 1, &body), PAGE_BAD_REQUEST);
 }
 
 static void test_heads_that_do_not_end(void **state)
@@ -100,18 +102,24 @@ static void test_heads_that_do_not_end(void **state)
     assert_int_equal(framing_check_unfinished(bytes, FRAMING_HEAD_MAX + 1), PAGE_FIELDS_TOO_LARGE);
 }
 
-static void test_a_length_is_counted(void **state)
+static void test_what_follows_is_known(void **state)
 {
     (void)state;
+    struct framing_body body;
     static const struct {
         const char *value;
         size_t length;
     } cases[] = {{"0", 0}, {"007", 7}, {"18446744073709551615", SIZE_MAX}, {"18446744073709551616", SIZE_MAX}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct phr_header line = {"content-length", 14, cases[i].value, strlen(cases[i].value)};
-        assert_true(framing_length(&line, 1) == cases[i].length);
+        assert_int_equal(framing_check(&line, 1, 0, &body), PAGE_NONE);
+        assert_true(body.length == cases[i].length && !body.chunked);
     }
-    assert_true(framing_length(NULL, 0) == 0);
+    assert_int_equal(framing_check(NULL, 0, 0, &body), PAGE_NONE);
+    assert_true(body.length == 0 && !body.chunked);
+    struct phr_header lines[] = {{"host", 4, "a", 1}, {"transfer-encoding", 17, "chunked", 7}};
+    assert_int_equal(framing_check(lines, 2, 1, &body), PAGE_NONE);
+    assert_true(body.length == 0 && body.chunked);
 }
 
 #define ALL SIZE_MAX
@@ -184,7 +192,7 @@ static void test_chunks_that_could_be_read_in_two_ways(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_length_is_counted),
+        cmocka_unit_test(test_what_follows_is_known),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_chunks_that_could_be_read_in_two_ways),
         cmocka_unit_test(test_what_means_one_thing),
