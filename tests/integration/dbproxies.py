@@ -161,7 +161,7 @@ class Dbproxy:
         fields = {"deadline": wire.deadline_in(seconds), "batch": batch_of(calls), "trace": "test"}
         self.left.submit("QUERY", fields, lambda answer: done(read_rows(answer)), again=again)
 
-    def ask_many(self, batches, seconds=5.0):
+    def ask_many(self, batches, seconds=5.0, again=True):
         """Asks all of them at once: the answers in the order of the batches."""
         answers = [None] * len(batches)
 
@@ -169,7 +169,7 @@ class Dbproxy:
             return lambda answer: answers.__setitem__(i, answer)
 
         for i, calls in enumerate(batches):
-            self.submit(keep(i), *calls, seconds=seconds)
+            self.submit(keep(i), *calls, seconds=seconds, again=again)
         self.wait_for(lambda: None not in answers, seconds + 1)
         return answers
 
