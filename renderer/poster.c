@@ -60,9 +60,7 @@ static void write_year(struct poster_art *art, int year, int top, bool right)
 {
     art_rect(art, right ? 400 - MARGIN - 30 : MARGIN, top + 4, 30, 4, art->colour.hot);
     if (year > 0 && year < 10000)
-        art_say(art,
-                "<text x=\"%d\" y=\"%d\" font-size=\"19\" font-weight=\"600\" letter-spacing=\"3\" "
-                "font-family=\"'Avenir Next','Helvetica Neue','Segoe UI',Roboto,Arial,sans-serif\">%d</text>",
+        art_say(art, "<text x=\"%d\" y=\"%d\" font-size=\"19\" letter-spacing=\"3\">%d</text>",
                 right ? 400 - MARGIN - 98 : MARGIN + 42, top + 13, year);
 }
 
@@ -82,10 +80,11 @@ static void write_words(struct poster_art *art, const struct poster_title *title
     poster_block_fit(&head, title, 0, end, face, WIDTH, room, SMALLEST, largest);
     int used = YEAR_HEIGHT + height_of(&head, face) + gap + height_of(&rest, face);
     int y = low ? top + height - used : top;
-    art_say(art, "<g fill=\"" ART_COLOUR "\">", art->colour.ink);
+    art_say(art, "<g fill=\"" ART_COLOUR "\" font-family=\"%s\" font-weight=\"%s\">", art->colour.ink, face->family,
+            face->weight);
     write_year(art, year, y, title->right_to_left);
-    art_say(art, "<g font-family=\"%s\" font-weight=\"%s\"%s%s>", face->family, face->weight,
-            face->italic ? " font-style=\"italic\"" : "", title->right_to_left ? " direction=\"rtl\"" : "");
+    art_say(art, "<g%s%s>", face->italic ? " font-style=\"italic\"" : "",
+            title->right_to_left ? " direction=\"rtl\"" : "");
     write_lines(art, title, &head, face, y + YEAR_HEIGHT);
     if (second)
         write_lines(art, title, &rest, face, y + YEAR_HEIGHT + height_of(&head, face) + gap);

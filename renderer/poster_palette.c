@@ -1,11 +1,9 @@
 #include "poster_palette.h"
 
 /* clang-format off */
-#define SANS      "'Avenir Next','Helvetica Neue','Segoe UI',Roboto,'Liberation Sans',Arial,sans-serif"
-#define SERIF     "'Iowan Old Style','Palatino Linotype',Palatino,Georgia,'Noto Serif','Liberation Serif',serif"
-#define CONDENSED                                                                                                      \
-    "'Avenir Next Condensed','Roboto Condensed',sans-serif-condensed,'Arial Narrow','Liberation Sans Narrow',Arial,"    \
-    "sans-serif"
+#define SANS      "'Avenir Next','Segoe UI',Roboto,Arial,sans-serif"
+#define SERIF     "'Iowan Old Style','Palatino Linotype','Noto Serif',serif"
+#define CONDENSED "'Avenir Next Condensed','Roboto Condensed',sans-serif-condensed,'Arial Narrow',Arial,sans-serif"
 
 /* family, weight, italic, capitals, widths, percent of them, leading, ascent, largest, spacing */
 static const struct poster_face book       = {SERIF,     "600", false, false, WIDTHS_SERIF, 106, 104, 72,  84,   -8};

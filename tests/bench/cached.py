@@ -10,7 +10,7 @@ hits        the gateway's CPU per hit over TLS (HTTP/2 and HTTP/1.1; one page, a
             nginx       proxy_cache with compressed pages, and open_file_cache
             the peer    --peer-url and --peer-nginx PIDFILE: another stack's front
 first-byte  milliseconds from the end of the handshake to the first byte, a connection each
-store       a hit with 200,000 pages in the store beside 100 of them
+store       a hit with 200,000 pages in the store: 100 of them, all alike, and as visitors like them (the page of rank n n times less than the first)
 idle        an uncached page's time while pages are compressed behind the visitors' backs, beside the same without; and what that saves
 
 Arms alternate, seven pairs; a figure is the median (least to greatest), a ratio is taken pair by pair, and an arm against itself is its odd runs
@@ -23,10 +23,8 @@ import pathlib
 import random
 import re
 import shutil
-import socket
 import ssl
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -34,6 +32,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 import procs  # noqa: E402
+from first_byte import first_byte  # noqa: E402
 from uncached import ROOT, Pipeline, pid_in, quantile, sh  # noqa: E402
 
 LOOPS = len(os.sched_getaffinity(0))
@@ -126,38 +125,6 @@ class Arm:
 
     def first_byte(self, count):
         return [first_byte(self.url, self.paths[i % len(self.paths)]) for i in range(count)]
-
-
-def frame(kind, flags, stream, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-
-def first_byte(url, path):
-    """Milliseconds from the end of the handshake until the answer's headers are here: HTTP/2, a new connection, and a client that adds little of
-    its own."""
-    host = url.split("//")[1]
-    context = ssl._create_unverified_context()
-    context.set_alpn_protocols(["h2"])
-    fields = b"\x82\x87\x04" + bytes([len(path)]) + path.encode() + b"\x01" + bytes([len(host)]) + host.encode() + b"\x90"  # RFC 7541, 6
-    hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(1, 5, 1, fields)
-    address = host.split(":")
-    with context.wrap_socket(socket.create_connection((address[0], int(address[1])), timeout=30)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        began, bytes_read = time.perf_counter(), b""
-        connection.sendall(hello)
-        while True:
-            more = connection.recv(65536)
-            now = time.perf_counter()
-            if not more:
-                sys.exit(f"{url}{path}: no answer")
-            bytes_read += more
-            while len(bytes_read) >= 9:
-                length, kind = int.from_bytes(bytes_read[:3], "big"), bytes_read[3]
-                if kind == 1:
-                    return (now - began) * 1000
-                if len(bytes_read) < 9 + length:
-                    break
-                bytes_read = bytes_read[9 + length:]
 
 
 def spread(values):
@@ -289,9 +256,12 @@ def measure_store(options):
         kept = sum(client.is_hit(path) for path in random.sample(paths, 500))
         pipeline.settle(few.paths, options.settle)
         n = min(options.requests, 20000)
-        alternate([few, arm], options.pairs, lambda a: a.load(n, 1, 64, random.sample(a.paths, min(n, len(a.paths)))))
+        liked = Arm("as liked", pipeline.url, pipeline.gateway, paths, 1)
+        weights = [1 / (rank + 1) for rank in range(len(paths))]
+        alternate([few, arm, liked], options.pairs, lambda a: a.load(
+            n, 1, 64, random.choices(paths, weights, k=n) if a is liked else random.sample(a.paths, min(n, len(a.paths)))))
         data = os.stat(pipeline.var / "cache/store.v2/data.mdb").st_blocks * 512
-        report(f"{len(paths)} pages stored ({kept} of 500 found, {data >> 20} MiB) beside 100 of them, 1 connection × 64 streams", [few, arm])
+        report(f"{len(paths)} pages stored ({kept} of 500 found, {data >> 20} MiB) beside 100 of them, 1 connection × 64 streams", [few, arm, liked])
         print("  " + pipeline.memory())
     finally:
         pipeline.stop()

@@ -5,7 +5,7 @@
 
 Both are libpq URLs of FilmyFly databases, the second made a million movies by tests/bench/million.sql. For each statement, and for each page (its
 statements together): the buffers touched and the milliseconds at both, and large over small. Each is run for many movies, categories and people drawn
-at random (the same draw in every run, asked for once before), prepared as dbproxy prepares it, as the role that pages are read as; the figures are
+at random (the same draw in every run, asked for once before; what visitors type, and addresses that lead nowhere, are the small catalogue's in both), prepared as dbproxy prepares it, as the role that pages are read as; the figures are
 means of buffers and medians of time, the two catalogues taking turns.
 """
 import argparse
@@ -42,7 +42,11 @@ PAGES = {
     "browse: all": ["movie_browse: all", "movie_browse_count: all", "categories", "decades", "certificates"],
     "browse: category decade": ["movie_browse: category decade", "movie_browse_count: category decade", "categories", "decades", "certificates"],
     "feed page": ["feed"],
+    "search page": ["search", "search_people"],
+    "404 page": ["movie", "movie_like"],
+    "suggestions": ["suggest"],
 }
+TYPED = ("search", "search_people", "suggest", "movie_like")
 
 
 def read_statements():
@@ -62,7 +66,8 @@ def literal(value):
 class Catalogue:
     """A database: its statements prepared on one connection, and values to ask for."""
 
-    def __init__(self, url, statements, count):
+    def __init__(self, url, statements, count, typed=None):
+        self.typed = typed or self
         self.db = psycopg.connect(url, autocommit=True)
         self.db.execute("SET search_path = pg_catalog; SET jit = off; SET max_parallel_workers_per_gather = 0")
         rng = random.Random(1)
@@ -84,7 +89,8 @@ class Catalogue:
         return self.db.execute(sql, [start]).fetchone() or self.db.execute(sql, [1]).fetchone()
 
     def arguments(self, name, params, extra, i):
-        movie, person = self.movies[i % len(self.movies)], self.people[i % len(self.people)]
+        source = self.typed if name in TYPED else self
+        movie, person = source.movies[i % len(source.movies)], source.people[i % len(source.people)]
         values = {"page": 1, "file": 1, "per_page": 36, "q": person[1] if name == "search_people" else movie[2], **extra}
         if name.startswith("person"):
             values["slug"] = person[0]
@@ -118,7 +124,8 @@ def main():
     options = parser.parse_args()
 
     statements = read_statements()
-    arms = [Catalogue(url, statements, options.count) for url in (options.small, options.large)]
+    small = Catalogue(options.small, statements, options.count)
+    arms = [small, Catalogue(options.large, statements, options.count, small)]
     lines = []
     for name, (_, params) in statements.items():
         filters = FILTERS if name in ("movie_browse", "movie_browse_count") else {"": {}}

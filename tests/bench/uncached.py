@@ -3,12 +3,13 @@
 
     tests/bench/uncached.py                                  FilmyFly alone, started by ./run in a directory of its own
     tests/bench/uncached.py --peer-url https://127.0.0.1:28443 --peer nginx=PIDFILE --peer node=PIDFILE --peer-database PIDFILE
-    tests/bench/uncached.py --million                        the same catalogue made a million movies, beside the small one
+    tests/bench/uncached.py --million                        the same catalogue made a million movies, beside the small one; every kind of page
 
 Arms alternate, seven pairs; every figure is the median (least to greatest), every ratio is taken pair by pair, and beside it stands the spread of an
-arm against itself (its odd runs over its even runs). Needs h2load, curl and the release build.
+arm against itself (its odd runs over its even runs). Needs h2load and the release build.
 """
 import argparse
+import itertools
 import os
 import pathlib
 import re
@@ -17,9 +18,19 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 sys.path.insert(0, os.path.dirname(__file__))
 import procs  # noqa: E402
+from first_byte import first_byte  # noqa: E402
+
+# Every kind of page. What is asked for stands in both catalogues, and is another one each time.
+PAGES = {
+    "home": "/?n={n}", "browse": "/movies?n={n}", "browse, filtered": "/movies?category=drama&decade=1990&sort=best&n={n}",
+    "category": "/category/{category}?n={n}", "movie": "/movie/{movie}?n={n}", "person": "/person/{person}?n={n}",
+    "search": "/search?q={words}&n={n}", "suggestions": "/suggest?q={begun}&n={n}", "404": "/movie/{movie}x?n={n}",
+    "API, list": "/api/v1/movies?n={n}", "API, movie": "/api/v1/movies/{movie}?n={n}", "feed": "/feed.xml?n={n}",
+}
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -64,16 +75,33 @@ class Arm:
 
     def first_byte(self, count, turn, serial):
         """Milliseconds from the end of the handshake to the first byte, a new connection each."""
-        found = []
-        for i in range(count):
-            slug = self.slugs[(turn * count + i) % len(self.slugs)]
-            text = sh("curl", "-sk", "-o", "/dev/null", "-H", "accept-encoding: gzip", "-w",
-                      "%{http_code} %{time_appconnect} %{time_starttransfer}", f"{self.url}/movie/{slug}?f={serial}x{i}")
-            code, shaken, first = text.split()
-            if code != "200":
-                sys.exit(f"{self.name}: {slug} answered {code}")
-            found.append((float(first) - float(shaken)) * 1000)
-        return found
+        slugs = [slug for slug in self.slugs if len(slug) < 80]
+        return [first_byte(self.url, f"/movie/{slugs[(turn * count + i) % len(slugs)]}?f={serial}x{i}") for i in range(count)]
+
+
+def asked_for(pipeline):
+    """The movies, people and categories that PAGES ask for, one after the other."""
+    movies = [line.split("|") for line in pipeline.psql("SELECT slug, left(title, 30) FROM filmyfly.movies WHERE published AND length(slug) < 60"
+                                                        " ORDER BY md5(slug) LIMIT 500").split("\n")]
+    people = pipeline.psql("SELECT slug FROM filmyfly.people WHERE movies > 0 AND length(slug) < 60 ORDER BY md5(slug) LIMIT 500").split("\n")
+    categories = pipeline.psql("SELECT slug FROM filmyfly.categories WHERE movies > 0 ORDER BY movies DESC LIMIT 8").split("\n")
+    for i in itertools.count():
+        slug, title = movies[i % len(movies)]
+        yield {"movie": slug, "person": people[i % len(people)], "category": categories[i % len(categories)],
+               "words": urllib.parse.quote_plus(title)[:60].split("%")[0], "begun": urllib.parse.quote_plus(title[:4])}
+
+
+def measure_pages(arms, pipeline, options, serial):
+    """Milliseconds to the first byte of every kind of page."""
+    print(f"\nFirst byte after the handshake, ms, not cached: p50\n  {'':20}" + "".join(f"{arm.name:>18}" for arm in arms) + f"{'ratio':>9}")
+    for name, pattern in PAGES.items():
+        asked, found = asked_for(pipeline), [[] for _ in arms]
+        for turn in range(options.pairs + 1):  # the first one warms
+            some = [pattern.format(n=f"{serial}x{turn}y{i}", **values) for i, values in zip(range(options.first_bytes), asked)]
+            for arm, times in list(zip(arms, found))[::1 if turn % 2 else -1]:
+                times += [first_byte(arm.url, path, 404 if name == "404" else 200) for path in some][:None if turn else 0]
+        middles = [quantile(times, 0.5) for times in found]
+        print(f"  {name:20}" + "".join(f"{middle:18.2f}" for middle in middles) + f"{middles[-1] / middles[0]:9.2f}", flush=True)
 
 
 def servers_cpu(run):
@@ -182,6 +210,8 @@ def main():
                 if options.first_bytes:
                     arm.first_bytes += arm.first_byte(options.first_bytes, pair, f"{serial}p{pair}")
         report(arms)
+        if options.million:
+            measure_pages(arms, pipelines[0], options, serial)
         for arm in arms:
             total = sum(procs.anonymous_memory(pid) for pids in arm.roots.values() for pid in pids)
             print(f"{arm.name}: anonymous memory of the servers {total / 1048576:.0f} MiB")
