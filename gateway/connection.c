@@ -239,8 +239,8 @@ void connection_hold(struct connection *connection, ptrdiff_t bytes)
     size_t most = HELD_TIMES * owner->settings->body_max, most_of_loop = HELD_LOOP > most ? HELD_LOOP : most;
     connection->held += (size_t)bytes;
     owner->held += (size_t)bytes;
-    if (bytes > 0 && connection->held > most) {
-        connection_cut(connection, CUT_MEMORY);
+    if (bytes > 0 && (connection->held > most || owner->held > 2 * most_of_loop)) {
+        connection_cut(connection, CUT_MEMORY); /* many at once may hold much before those that were cut are gone */
     } else if (bytes > 0 && owner->held > most_of_loop && owner->weighed != owner->turn) {
         owner->weighed = owner->turn;
         cut_greatest(owner, most_of_loop);

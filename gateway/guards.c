@@ -18,6 +18,8 @@
 
 #define EXPORTED __attribute__((visibility("default"), used))
 
+#define STREAM_BYTES 8192 /* about what the library keeps for a stream, its request's pool included */
+
 enum { FRAME_HEAD = 9, FLAG_ACK = 1, FLAG_END_STREAM = 1 };
 
 typedef ssize_t decode_frame(void *, const uint8_t *, size_t, const void *, const char **);
@@ -221,6 +223,13 @@ static void refuse_headers(h2o_req_t *req, enum page page)
     count(meters.refused_frames, 1);
 }
 
+/* About what the library keeps of a head for as long as its stream is open. A whole request is soon answered; one that
+ * does not end is held with all of its pool, and costs a client some bytes. */
+static size_t head_bytes(size_t n, size_t fields, bool whole)
+{
+    return 2 * n + 2 * fields * sizeof(h2o_header_t) + (whole ? 0 : STREAM_BYTES);
+}
+
 EXPORTED int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t *src, size_t len,
                                      int *pseudo_header_exists, size_t *content_length, void *digests,
                                      const char **error)
@@ -242,6 +251,9 @@ EXPORTED int h2o_hpack_parse_headers(h2o_req_t *req, void *table, const uint8_t 
     size_t before = req->headers.size;
     lengths = 0;
     int result = library_parse_headers(req, table, src, len, pseudo_header_exists, content_length, NULL, error);
+    if (visit) {
+        visit_hold(visit, head_bytes(len, fields, frame_flags & FLAG_END_STREAM));
+    }
     if (!pseudo_header_exists) {
         /* A trailer section: what stands there must not be merged into the headers (RFC 9110 section 6.5.1). */
         req->headers.size = before;

@@ -148,7 +148,7 @@ void visit_arrived(struct visit *visit, h2o_req_t *req)
     }
 }
 
-static void hold(struct visit *visit, size_t bytes)
+void visit_hold(struct visit *visit, size_t bytes)
 {
     visit->held += bytes;
     connection_hold(visit->connection, (ptrdiff_t)bytes);
@@ -187,7 +187,7 @@ size_t visit_take(struct connection *connection, uint32_t stream, size_t bytes)
     }
     size_t taken = bytes < visit->room ? bytes : visit->room;
     visit->room -= taken;
-    hold(visit, taken);
+    visit_hold(visit, taken);
     return taken;
 }
 
@@ -219,6 +219,6 @@ void visit_answer(struct visit *visit, size_t bytes)
     visit->answered = true;
     visit->answer += bytes;
     visit->connection->answers += bytes;
-    hold(visit, bytes);
+    visit_hold(visit, bytes);
     visit->deadline = owner->now + owner->settings->send_wait + visit->connection->answers / SEND_RATE * SECOND;
 }

@@ -52,6 +52,9 @@ void visit_more(struct connection *connection, uint32_t stream, bool last);
 /* A body follows its header block, of that length; 0: not said. False: it is longer than its route takes. */
 bool visit_expect(struct visit *visit, size_t length);
 
+/* So many bytes more are kept until it is over. */
+void visit_hold(struct visit *visit, size_t bytes);
+
 /* So many bytes of its body are here: how many are to be kept, of all at most one more than its route takes. */
 size_t visit_take(struct connection *connection, uint32_t stream, size_t bytes);
 

