@@ -31,10 +31,11 @@ static bool is_wanted(const char *folder, const char *entry, unsigned stage, con
            (size_t)snprintf(found->path, sizeof(found->path), "%s/%s", folder, entry) < sizeof(found->path);
 }
 
+static bool refused;
+
 static int find_in_stage(const char *run_dir, unsigned stage, const struct target *target, const char *suffix,
                          find_file *on_file, void *user)
 {
-    static bool complained[STAGES];
     char folder[FOUND_PATH];
     struct found found;
     int n = 0;
@@ -42,8 +43,8 @@ static int find_in_stage(const char *run_dir, unsigned stage, const struct targe
     snprintf(folder, sizeof(folder), "%s/%s", run_dir, stage_names[stage]);
     DIR *dir = opendir(folder);
     if (!dir) {
-        if (errno != ENOENT && !complained[stage]) {
-            complained[stage] = true;
+        if (errno != ENOENT && !refused) {
+            refused = true;
             complain(0, "%s cannot be read: %s; run this as its owner or as a member of its group", folder,
                      strerror(errno));
         }
@@ -69,4 +70,9 @@ int find_files(const char *run_dir, const struct target *target, const char *suf
         }
     }
     return n;
+}
+
+bool find_was_refused(void)
+{
+    return refused;
 }

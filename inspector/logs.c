@@ -320,10 +320,13 @@ static int run(struct logs *logs)
     for (size_t i = 0; i < logs->sources; i++) {
         readable |= logs->source[i].ring != NULL;
     }
+    if (!readable && !find_was_refused()) {
+        complain(0, "no log of %s in %s can be read; %s",
+                 logs->invocation->word[0] ? logs->invocation->word[0] : "any instance", logs->invocation->run_dir,
+                 follows ? "waiting for one" : "--run-dir says where to look");
+    }
     if (!readable && !follows) {
-        return complain(EXIT_ABSENT, "no log of %s in %s can be read; --run-dir says where to look",
-                        logs->invocation->word[0] ? logs->invocation->word[0] : "any instance",
-                        logs->invocation->run_dir);
+        return EXIT_ABSENT;
     }
     read_rings(logs);
     sort_lines(logs);

@@ -8,6 +8,7 @@ import pytest
 import client
 from authority import Authority
 from test_gateway import Cacher, Gateway, short_folder, wait_until
+from test_headers import check_table
 
 CHALLENGE = "/.well-known/acme-challenge/"
 SITE = "https://films.example:8443"
@@ -46,6 +47,10 @@ def test_visitors_are_sent_to_the_same_page_by_https(site, target):
     assert location(site, target, host="films.example") == (301, f"https://films.example:8443{target}")
     assert location(site, target, "HEAD", host="films.example:8080") == (301, f"https://films.example:8443{target}")
     assert location(site, target, "POST", host="films.example", body=b"x=1") == (308, f"https://films.example:8443{target}")
+
+
+def test_the_redirect_has_the_lines_of_every_answer(site):
+    check_table(client.fetch(site.http, "/a", host="films.example"), tls=False)
 
 
 def test_the_host_that_was_asked_for_stays(site):

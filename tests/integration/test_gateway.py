@@ -162,7 +162,7 @@ class H2:
         self.h2 = h2.connection.H2Connection(config)
         self.h2.initiate_connection()
         self.flush()
-        self.answers, self.reset, self.goaway, self.pending = {}, {}, None, b""
+        self.answers, self.reset, self.goaway, self.last, self.pending = {}, {}, None, None, b""  # last: the stream that GOAWAY names
 
     def flush(self):
         self.socket.sendall(self.h2.data_to_send())
@@ -208,7 +208,7 @@ class H2:
         while len(self.pending) >= 9 and len(self.pending) >= 9 + int.from_bytes(self.pending[:3], "big"):
             size = 9 + int.from_bytes(self.pending[:3], "big")
             if self.pending[3] == 7:
-                self.goaway = int.from_bytes(self.pending[13:17], "big")
+                self.goaway, self.last = (int.from_bytes(self.pending[n:n + 4], "big") for n in (13, 9))
             else:
                 frames += self.pending[:size]
             self.pending = self.pending[size:]
@@ -780,7 +780,69 @@ def test_leaving_finishes_what_is_in_flight(own):
     cacher.end()
 
 
+def test_a_flood_after_the_last_goaway_ends_the_connection(own):
+    """libh2o alone would go on for ever."""
+    gateway, cacher = Gateway(own, deadline="6s"), Cacher(own / "run")
+    cacher.answer["/slow"] = cacher.delay(3.0, lambda ticket: ticket.respond(200, [], b"done"))
+    connection = H2(gateway.https)
+    connection.request("/slow")
+    wait_until(lambda: cacher.messages("/slow"))
+    gateway.process.send_signal(signal.SIGTERM)
+    while connection.last is None or connection.last > 1:  # the first one names every stream, the second the last that is answered
+        connection.receive()
+    before = sum(os.times()[2:4])
+    with contextlib.suppress(OSError):
+        connection.socket.sendall(frame(1, 1, 3, b"\x82\x84\x87") + frame(9, 0, 3, b"") * 1000)
+        while connection.socket.recv(65536):
+            pass
+    connection.socket.close()
+    gateway.stop(5)
+    assert sum(os.times()[2:4]) - before < 2 and "did not end in time" not in gateway.text()
+    cacher.end()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_leaving_does_not_wait_longer_than_its_limit(own, tls):
+    gateway, cacher = Gateway(own, deadline="1s", write_deadline="1s", body_max="16M"), Cacher(own / "run")
+    if tls:
+        connection = H2(gateway.https)
+        connection.h2.send_headers(1, [(":method", "POST"), (":authority", "localhost"), (":scheme", "https"), (":path", "/admin/x")])
+        connection.flush()
+        held = connection.socket
+    else:
+        cacher.answer["/big"] = lambda ticket: ticket.respond(200, [], bytes(15 << 20))
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        held.connect(gateway.http)
+        held.sendall(client.request_bytes("GET", "/big"))
+        wait_until(lambda: cacher.messages("/big"))
+    time.sleep(0.3)
+    gateway.process.send_signal(signal.SIGTERM)
+    gateway.stop(6)
+    assert "with 1 connections cut off because they did not end in time" in gateway.text()
+    held.close()
+    cacher.end()
+
+
+def test_leaving_does_not_wait_for_a_loop_that_hangs(own):
+    gateway = Gateway(own, deadline="1s", write_deadline="1s", fault="gateway-request@/hang:hang")
+    with contextlib.suppress(OSError), client.connect(gateway.http) as connection:
+        connection.sendall(client.request_bytes("GET", "/hang"))
+        time.sleep(0.3)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(10) == 1
+    assert "1 of 2 loops did not end in time" in gateway.text()
+
+
 # Operation.
+
+def test_a_program_whose_guards_are_not_called_does_not_start(own):
+    program = BUILD / "tests" / "gateway_unguarded"
+    done = subprocess.run([program], env={"PATH": os.environ["PATH"], "FILMYFLY_RUN_DIR": str(own / "run"), "FILMYFLY_SHARE_DIR": str(own / "share"),
+                                          "FILMYFLY_HTTP": "127.0.0.1:0", "FILMYFLY_HTTPS": ""},
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, check=False)
+    assert done.returncode not in (0, None) and "guards" in done.stdout, done.stdout
+
 
 def test_beyond_the_limit_connections_wait_their_turn(own):
     gateway = Gateway(own, loops=1, connections=16)

@@ -13,6 +13,7 @@ import pytest
 import client
 from pipeline import wait_until
 from test_gateway import H2, PROGRAM, Cacher, Gateway, short_folder
+from test_headers import check_table
 
 OTHER = "127.0.0.2"
 
@@ -93,6 +94,7 @@ def test_who_asks_for_too_many_pages_is_told_when_to_come_again(start):
     assert 10 <= allowed <= 12 and {answer.status for answer in answers[allowed:]} == {429}
     assert answers[-1].line("retry-after") == "1" and answers[-1].line("cache-control") == "no-store"
     assert "Too many requests" in answers[-1].text
+    check_table(answers[-1], tls=False)
     assert get(gateway, "/api/v1/movies").line("content-type") == "application/problem+json"
     assert len(gateway.cacher.seen) == allowed  # nothing of it reached the pipeline
     assert get(gateway, "/healthz").status == 200 and get(gateway, "/static/site.0a1b2c3d.css").status == 200
@@ -243,6 +245,37 @@ def test_a_request_that_does_not_arrive_ends_the_connection(start, what):
                 break
     assert gateway.stats()["cut.slow_request"] == 1
     assert gateway.cacher.messages("/p") == []
+    connection.close()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("start_of", [b"GET / HTTP/1.1\r\nHost: localhost\r\nx-slow: ",
+                                      b"POST /admin/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"], ids=["head", "body"])
+def test_a_request_that_comes_a_byte_at_a_time_by_http1_ends_the_connection(start, start_of, tls):
+    gateway = start(client_wait="1s")
+    with client.connect(gateway.https if tls else gateway.http, tls=tls) as connection:
+        connection.sendall(start_of)
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 15:
+                connection.sendall(b"x")
+                time.sleep(0.2)
+                if gateway.stats()["connections"] == 0:
+                    break
+    assert gateway.stats()["connections"] == 0 and time.monotonic() - began < 10
+    assert gateway.cacher.seen == []
+
+
+def test_answers_that_nobody_takes_by_http1_end_the_connection(start):
+    gateway = start(send_wait="1s", client_wait="60s")
+    gateway.cacher.answer["/page"] = lambda ticket: ticket.respond(200, [], bytes(60000))
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(gateway.http)
+    connection.settimeout(0.5)
+    with contextlib.suppress(OSError):
+        connection.sendall(client.request_bytes("GET", "/page") * 200)
+    wait_until(lambda: gateway.stats()["cut.slow_reader"] == 1, 40, "who takes nothing is cut")
     connection.close()
 
 

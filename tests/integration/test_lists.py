@@ -297,6 +297,18 @@ def test_for_machines(site):
     assert ask("site_texts") == []  # what has been set, of the texts that a page shows
 
 
+def test_a_sitemap_file_holds_5000_addresses(pg):
+    pg.create_database("sitemap", "plain")
+    pg.migrate("sitemap", "plain")
+    with psycopg.connect(pg.url("sitemap", "plain"), autocommit=True) as db:
+        db.execute("INSERT INTO filmyfly.movies (slug, title, director) SELECT 'm' || i, 'M', 'D' || i FROM generate_series(1, 5001) i")
+        ask = Statements(db)
+        assert ask("sitemap_files") == [{"kind": kind, "file": file} for kind in ("movies", "people") for file in (1, 2)]
+        for kind, first in (("movies", "m"), ("people", "d")):
+            files = [[row["slug"] for row in ask(f"sitemap_{kind}", file=file)] for file in (1, 2)]
+            assert (len(files[0]), len(files[1])) == (5000, 1) and set(files[0] + files[1]) == {f"{first}{i}" for i in range(1, 5002)}
+
+
 def test_a_name_is_spelled_as_it_was_written_last(pg):
     pg.create_database("names", "plain")
     pg.migrate("names", "plain")

@@ -152,6 +152,18 @@ def told(page):
     return json.loads(text)
 
 
+def test_pages_say_what_to_load_ahead_and_how_they_look_elsewhere(get):
+    for target, title in [("/", None), ("/movie/alien", "Alien"), ("/movies", None), ("/category/horror", None)]:
+        page = get(target)
+        (rules,) = re.findall('"([^"]+)"', page.line("speculation-rules"))
+        get(rules, kind="application/speculationrules+json")
+        shown = dict(re.findall('<meta property="og:([a-z_:]+)" content="([^"]*)">', page.text))
+        assert shown["url"] == SITE + target and shown["title"] and shown["description"] and shown["image"].startswith(SITE + "/")
+        assert title is None or title in shown["title"]
+    for target, status in [("/movie/no-such-movie", 404), ("/api/v1/movies/alien", 200), ("/feed.xml", 200)]:
+        assert get(target, status).lines("speculation-rules") == []
+
+
 def test_home_tells_machines_how_to_search(get):
     data = told(get("/"))
     assert data["@context"] == "https://schema.org" and data["@type"] == "WebSite" and data["url"] == SITE + "/"

@@ -332,6 +332,17 @@ def test_a_movie_out_of_view_is_not_found(model_url):
         writer.commit()
 
 
+def test_a_movie_is_found_by_its_title_in_its_own_language(model_url):
+    with psycopg.connect(model_url) as writer, connect(model_url) as reader:
+        writer.execute("INSERT INTO filmyfly.movies (slug, title, original_title) VALUES ('spirited-away', 'Spirited Away', 'Sen to Chihiro no Kamikakushi'),"
+                       " ('amelie', 'Amelie', 'Le Fabuleux Destin d''Amélie Poulain')")
+        writer.commit()
+        for typed, slug in [("chihiro", "spirited-away"), ("sen to chihiro", "spirited-away"), ("destin d'amelie", "amelie"), ("kamikakus", "spirited-away")]:
+            assert [r["slug"] for r in call(reader, "search", typed)] == [slug], typed
+        writer.execute("DELETE FROM filmyfly.movies")
+        writer.commit()
+
+
 def test_writers_at_once_do_not_lock_each_other_out(model_url):
     """Each writes the same words in an order of its own: none is refused, and nothing drifts."""
     failed = []

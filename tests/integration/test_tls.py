@@ -257,7 +257,7 @@ def test_drafts_of_http2_are_not_spoken(own):
 @pytest.mark.long
 @pytest.mark.timeout(3200)
 def test_testssl_finds_nothing_above_low(own):
-    """BREACH excepted: any compression raises it, and pages with a form mask its token anew in each answer."""
+    """BREACH excepted: any compression raises it."""
     (own / "acme").mkdir()
     gateway = Gateway(own, site="https://films.example", acme_dir=own / "acme")
     cacher, report, live = Cacher(own / "run"), own / "testssl.json", own / "letsencrypt" / "live" / "films.example"
