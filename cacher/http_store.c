@@ -169,7 +169,7 @@ static struct str in_small_letters(struct str name, char small[NAME_MOST])
 void store_headers(const struct judgement *judgement, const struct headers *headers, struct buffer *out)
 {
     static const struct str left_out[] = {
-        {"content-length", 14}, {"age", 3},         {"cdn-cache-control", 17},
+        {"content-length", 14}, {"age", 3},         {"cdn-cache-control", 17}, {"server-timing", 13},
         {"cache-status", 12},   {"set-cookie", 10}, {"x-cache-status", 14},
     };
     const struct control *control = &judgement->control;

@@ -15,13 +15,14 @@
 #include "request.h"
 #include "visit.h"
 
-#define BUFFER     (1 << 20) /* bytes; there are two */
-#define WRITE_AT   (BUFFER / 4)
-#define WRITE_WAIT (100 * MILLISECOND) /* that a line stays in the buffer at most */
-#define LINE       4096
-#define TARGET     2048 /* bytes of a line that a part may take */
-#define REFERER    768
-#define AGENT      512
+#define BUFFER       (1 << 20) /* bytes; there are two */
+#define WRITE_AT     (BUFFER / 4)
+#define WRITE_WAIT   (100 * MILLISECOND) /* that a line stays in the buffer at most */
+#define LINE         4096
+#define TARGET       2048 /* bytes of a line that a part may take */
+#define REFERER      768
+#define AGENT        512
+#define STAGES_BYTES 160
 
 struct access_log {
     pthread_mutex_t mutex;
@@ -293,7 +294,9 @@ void access_log_add(struct access_log *log, h2o_req_t *req)
     add_seconds(&line, visit ? clock_now() - visit->began : 0);
     add(&line, STR(" wait="));
     add_seconds(&line, visit ? visit->waited : 0);
-    add(&line, STR(" id="));
+    add(&line, STR(" stages=\""));
+    add_quoted(&line, visit ? visit->stages : STR_NONE, STAGES_BYTES, false);
+    add(&line, STR("\" id="));
     add(&line, visit ? visit_name(visit) : STR("-"));
     add(&line, STR("\n"));
     append(log, line.text, line.n);

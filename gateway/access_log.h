@@ -1,9 +1,10 @@
 /*
  * A line for each request on standard output, where the supervisor collects it: the combined format, and after it
  *
- *     cache=HIT total=0.000412 wait=0.000000 id=5f3a…
+ *     cache=MISS total=0.001712 wait=0.001420 stages="renderer;dur=0.310, dbproxy;dur=0.702" id=5f3a…
  *
- * the cache's word, seconds from the header block to the last byte's sending, of those the pipeline's, and the
+ * the cache's word, seconds from the header block to the last byte's sending, of those the pipeline's, what the stages
+ * behind the cacher say that they took of these (Server-Timing: milliseconds; "-" when they were not asked), and the
  * request's name (X-Request-Id, and the trace of every stage's log). Cookies are not in it, and what looks like a
  * secret in a query is cut. Bytes that could end a line or play with a terminal are written as \xHH.
  *

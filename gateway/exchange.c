@@ -90,6 +90,7 @@ static void on_answer(void *user, const struct message *answer, zmq_msg_t *body)
     loop->answered++;
     histogram(meters.wait, clock_now() - exchange->started);
     visit_told(exchange->visit);
+    visit_note_stages(exchange->visit, exchange->req, &answer->headers);
     if (loop->hits && (answer->type == MESSAGE_FAILED || answer->type == MESSAGE_BUSY) &&
         hit_rescue(loop, exchange->req))
         return;

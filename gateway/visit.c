@@ -213,6 +213,15 @@ void visit_told(struct visit *visit)
     }
 }
 
+void visit_note_stages(struct visit *visit, h2o_req_t *req, const struct headers *headers)
+{
+    struct str text = visit->connection->owner->precise ? headers_get(headers, STR("server-timing")) : STR_NONE;
+    if (text.p) {
+        h2o_iovec_t copy = h2o_strdup(&req->pool, text.p, text.n);
+        visit->stages = (struct str){copy.base, text.n};
+    }
+}
+
 void visit_answer(struct visit *visit, size_t bytes)
 {
     struct connections *owner = visit->connection->owner;

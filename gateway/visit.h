@@ -7,6 +7,8 @@
 
 #include "connection.h"
 
+struct headers;
+
 #define VISIT_NAME 64 /* bytes of a request's name */
 
 struct visit {
@@ -18,6 +20,7 @@ struct visit {
     uint64_t deadline;     /* the client must have done its part by then; 0: it is we who are waited for */
     uint64_t asked;        /* when the pipeline was asked; 0: never */
     uint64_t waited;       /* ns that it took */
+    struct str stages;     /* what those behind the cacher say that they took (Server-Timing), or STR_NONE */
     size_t room;           /* bytes that may still be kept of its body; HTTP/2 */
     size_t held;           /* bytes: of its body, and of the answer that is not sent, */
     size_t answer;         /* which are so many */
@@ -62,6 +65,9 @@ size_t visit_take(struct connection *connection, uint32_t stream, size_t bytes);
  * seconds. */
 unsigned visit_ask(struct visit *visit);
 void visit_told(struct visit *visit);
+
+/* Keeps what an answer says of the time that it took, for the access log; where there is none it does nothing. */
+void visit_note_stages(struct visit *visit, h2o_req_t *req, const struct headers *headers);
 
 /* An answer of so many bytes is on its way to the client. */
 void visit_answer(struct visit *visit, size_t bytes);

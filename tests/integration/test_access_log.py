@@ -13,7 +13,7 @@ from test_gateway import H2, PROGRAM, Cacher, Gateway, short_folder
 
 LINE = re.compile(r'(?P<peer>\S+) - - \[(?P<when>[^]]+)\] "(?P<method>\S+) (?P<target>\S*) (?P<version>HTTP/\d\.\d)" (?P<status>\d+) '
                   r'(?P<bytes>\d+) "(?P<referer>[^"]*)" "(?P<agent>[^"]*)" cache=(?P<cache>\S+) total=(?P<total>\d+\.\d{6}) '
-                  r'wait=(?P<wait>\d+\.\d{6}) id=(?P<id>\S+)\n')
+                  r'wait=(?P<wait>\d+\.\d{6}) stages="(?P<stages>[^"]*)" id=(?P<id>\S+)\n')
 
 
 class Logging(Gateway):
@@ -50,13 +50,15 @@ def _site():
 
 
 def test_a_line_tells_what_was_asked_and_answered(site):
-    site.cacher.answer["/slow"] = site.cacher.delay(0.2, lambda t: t.respond(200, [("x-cache-status", "EXPIRED")], b"12345"))
+    site.cacher.answer["/slow"] = site.cacher.delay(0.2, lambda t: t.respond(
+        200, [("x-cache-status", "EXPIRED"), ("server-timing", 'renderer;dur=0.310, dbproxy;dur="0.7"')], b"12345"))
     answer = client.fetch(site.http, "/slow?page=2", headers=[("referer", "https://a.example/?q=1"), ("user-agent", "Tester/1.0")])
     line = site.line(answer.line("x-request-id"))
     assert (line["peer"], line["method"], line["target"], line["version"]) == ("127.0.0.1", "GET", "/slow?page=2", "HTTP/1.1")
     assert (line["status"], line["bytes"], line["cache"]) == ("200", "5", "EXPIRED")
     assert (line["referer"], line["agent"]) == ("https://a.example/?q=1", "Tester/1.0")
     assert 0.2 <= float(line["wait"]) <= float(line["total"]) < 5
+    assert line["stages"] == r"renderer;dur=0.310, dbproxy;dur=\x220.7\x22" and answer.lines("server-timing") == []
     assert abs(time.time() - time.mktime(time.strptime(line["when"].split(" ")[0], "%d/%b/%Y:%H:%M:%S"))) < 90000
     assert line["id"] == site.cacher.messages("/slow")[-1].trace
 
@@ -66,7 +68,7 @@ def test_every_kind_of_answer_has_one(site):
     for target, status in [("/", "200"), ("/healthz", "200"), ("/static/none", "404"), ("/%", "400")]:
         line = site.line(connection.get(target).line("x-request-id"))
         assert (line["status"], line["version"], line["target"]) == (status, "HTTP/2.0", target)
-        assert (line["wait"] == "0.000000") == (target != "/")
+        assert (line["wait"] == "0.000000") == (target != "/") and line["stages"] == "-"
     connection.close()
     with client.connect(site.http) as refused:
         refused.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n")

@@ -4,6 +4,7 @@ import email.utils
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -249,6 +250,12 @@ def test_headers_say_what_caches_may_do(rig):
     assert rig.get("/api/v1/categories").header("cdn-cache-control") == "max-age=300, stale-while-revalidate=86400, stale-if-error=5184000"
     ready = rig.get("/readyz")
     assert (ready.header("cache-control"), ready.header("cdn-cache-control"), ready.body) == ("no-store", None, b"ready\n")
+
+
+def test_an_answer_says_what_it_took(rig):
+    for target in ("/movie/alien", "/nothing"):
+        line = rig.get(target).header("server-timing")
+        assert re.fullmatch(r"renderer;dur=\d+\.\d{3}, dbproxy;dur=\d+\.\d{3}", line), line
 
 
 def test_a_page_that_the_client_has_is_not_sent_again(rig):
