@@ -14,13 +14,12 @@
 #include "redact.h"
 #include "rows.h"
 
-#define PAGE_MEMORY (32 * 1024 * 1024) /* most that one page may take, beside its body */
-#define MARGIN      (20 * MILLISECOND) /* we wait this much longer than we tell dbproxy, as PROTOCOL.md says */
-#define RETRY_AFTER 2                  /* seconds, when dbproxy names no other time */
+#define PAGE_MEMORY  (32 * 1024 * 1024) /* most that one page may take, beside its body */
+#define MARGIN       (20 * MILLISECOND) /* we wait this much longer than we tell dbproxy, as PROTOCOL.md says */
+#define TIMING_BYTES 80
+#define RETRY_AFTER  2 /* seconds, when dbproxy names no other time */
 
 /* A request in flight. */
-#define TIMING_BYTES 80
-
 struct page {
     struct page *next_free, *next_made;
     struct pages *pages;

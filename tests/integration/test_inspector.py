@@ -160,7 +160,7 @@ def test_a_frozen_instance_hangs_and_hears_nothing(site, filmyfly, load):
 # peers, config
 
 
-def test_peers_are_all_hops(site, filmyfly, all_serve):
+def test_peers_are_all_hops(site, filmyfly, load):
     done = filmyfly("peers", "--json")
     rows = json.loads(done.stdout)
     hops = {(row["from"].split("/")[0], row["to"].split("/")[0]) for row in rows}
@@ -171,9 +171,10 @@ def test_peers_are_all_hops(site, filmyfly, all_serve):
         assert row["pid"] == pids[row["to"].replace("changes", "dbproxy")]
     assert len([row for row in rows if row["from"].startswith("renderer/")]) == 4
     assert filmyfly("peers", "cacher").stdout.count("\n") == 1 + 4
+    no_loss(load)
 
 
-def test_config_is_what_was_set_and_hides_secrets(site, filmyfly, all_serve, cluster, certificate):
+def test_config_is_what_was_set_and_hides_secrets(site, filmyfly, load, cluster, certificate):
     everything = json.loads(filmyfly("config", "--json").stdout)
     assert set(everything) == {str(instance) for instance in site.all()}
     assert everything["cacher/1"]["FILMYFLY_CACHE_DIR"] == site.env["FILMYFLY_CACHE_DIR"]
@@ -184,6 +185,19 @@ def test_config_is_what_was_set_and_hides_secrets(site, filmyfly, all_serve, clu
     assert text.startswith("# renderer/t1 renderer/t2\n") and "FILMYFLY_PAGE_TTL=30m\n" in text
     for path in site.run_dir.glob("*/*.config"):
         assert site.database_url not in path.read_text() and stat.S_IMODE(path.stat().st_mode) == 0o640
+    no_loss(load)
+
+
+# logs, tap
+
+
+def test_logs_and_messages_are_shown_under_load(filmyfly, load):
+    lines = filmyfly("logs", "--json").stdout.splitlines()
+    assert {json.loads(line)["instance"].split("/")[0] for line in lines} == {"gateway", "cacher", "renderer", "dbproxy"}
+    shown = filmyfly("tap", "--count", "200", "--json")
+    assert shown.returncode == 0 and len(shown.stdout.splitlines()) == 200, shown.stderr
+    assert {"REQUEST", "RESPONSE", "QUERY", "RESULT"} <= {json.loads(line)["type"] for line in shown.stdout.splitlines()}
+    no_loss(load)
 
 
 # purge
@@ -191,7 +205,7 @@ def test_config_is_what_was_set_and_hides_secrets(site, filmyfly, all_serve, clu
 
 @pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])
 @pytest.mark.parametrize("way", ["url", "prefix", "tag", "all"])
-def test_purge(site, filmyfly, all_serve, slugs, cluster, way, hard):
+def test_purge(site, filmyfly, load, slugs, cluster, way, hard):
     slug = slugs[100 + 2 * ["url", "prefix", "tag", "all"].index(way) + hard]
     movie = cluster.psql(f"SELECT id FROM filmyfly.movies WHERE slug = '{slug}'", "filmyfly").strip()
     target, address = f"/movie/{slug}", f"https://localhost/movie/{slug}"
@@ -205,6 +219,7 @@ def test_purge(site, filmyfly, all_serve, slugs, cluster, way, hard):
     assert int(site.get(target).line("age") or 0) < 60
     text = filmyfly("purge", *words[way])
     assert text.returncode == 0 and text.stdout.count("\n") == 1
+    no_loss(load)
 
 
 def test_purge_refuses_what_it_does_not_understand(filmyfly, all_serve):
