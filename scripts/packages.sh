@@ -22,7 +22,7 @@ packages_install() { # log file, sections
     local log=$1 missing as_root=()
     shift
     command -v dpkg-query >/dev/null || die "this is neither Debian nor Ubuntu; install what packages.txt names, then use --no-install."
-    missing=$(packages_missing "$@")
+    missing=$(packages_missing "$@" "$(. /etc/os-release && echo "$ID")")
     [ -n "$missing" ] || return 0
     step "Installing $missing"
     if [ "$(id -u)" != 0 ]; then
