@@ -64,11 +64,11 @@ class Visitor:
 
     # Settings of the browser.
 
-    def be(self, size=PHONE, dark=False, scripts=True, reduced_motion=False):
+    def be(self, size=PHONE, dark=False, scripts=True, reduced_motion=False, media=""):
         tell = self.driver.execute_cdp_cmd
         tell("Emulation.setDeviceMetricsOverride", {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600})
-        tell("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-                                                         {"name": "prefers-reduced-motion", "value": "reduce" if reduced_motion else ""}]})
+        tell("Emulation.setEmulatedMedia", {"media": media, "features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+                                                                           {"name": "prefers-reduced-motion", "value": "reduce" if reduced_motion else ""}]})
         tell("Emulation.setScriptExecutionDisabled", {"value": not scripts})
 
     # Going.

@@ -372,6 +372,41 @@ def test_axe_is_content(visitor, site, famous, page):
     assert not complaints, "\n".join(complaints)
 
 
+MOVING = """return [...document.querySelectorAll('*')].filter(e => ['', '::before', '::after'].some(pseudo => {
+    const style = getComputedStyle(e, pseudo);
+    return style.animationName != 'none' || style.scrollBehavior == 'smooth' || !/^0s(, 0s)*$/.test(style.transitionDuration);
+})).slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
+TRANSITION = """return [...document.styleSheets].flatMap(sheet => [...sheet.cssRules]).filter(rule => rule instanceof CSSMediaRule
+    && matchMedia(rule.conditionText).matches).flatMap(rule => [...rule.cssRules]).some(rule => rule.cssText.startsWith('@view-transition'))"""
+
+
+@pytest.mark.parametrize("page", ["home", "movie"])
+def test_nothing_moves_for_who_wants_it_so(visitor, site, famous, page):
+    visitor.be(size=DESKTOP)
+    visitor.open(address(visitor, site, famous, page))
+    assert visitor.driver.execute_script(MOVING) and visitor.driver.execute_script(TRANSITION)
+    visitor.be(size=DESKTOP, reduced_motion=True)
+    assert not visitor.driver.execute_script(MOVING) and not visitor.driver.execute_script(TRANSITION)
+
+
+SHOWN = """return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility({contentVisibilityAuto: true})).length"""
+
+
+@pytest.mark.parametrize("page", ["home", "movies", "movie"])
+def test_on_paper_there_is_what_can_be_read(visitor, site, famous, page):
+    """No menus, no forms, no buttons; shelves in rows instead of beyond the edge; whole down to the last card; dark on white also by night."""
+    target = address(visitor, site, famous, page)
+    visitor.be(size=(800, 1100), dark=True, media="print")
+    visitor.open(target)
+    assert visitor.driver.execute_script(SHOWN, "nav a, form, button, input, summary") == 0
+    cards = len(visitor.driver.find_elements(By.CSS_SELECTOR, "main .card"))
+    assert cards and visitor.driver.execute_script(SHOWN, "main .card .name") == cards
+    assert visitor.driver.execute_script("return Math.max(...[...document.querySelectorAll('main *')].map(e => e.getBoundingClientRect().right))") <= 800
+    visitor.be(size=(800, 1100), media="print")  # printing asks for the light scheme
+    paper = visitor.driver.execute_cdp_cmd("Page.printToPDF", {})["data"]
+    assert len(paper) > 20000
+
+
 @pytest.mark.parametrize("size", ["phone", "desktop"])
 @pytest.mark.parametrize("page", ["home", "movies", "movie", "not found"])
 def test_screenshots(visitor, site, famous, page, size):

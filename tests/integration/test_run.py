@@ -138,3 +138,81 @@ def test_a_long_path_gets_its_sockets_elsewhere(runs):
     elsewhere = Path(f"/tmp/filmyfly-{os.getuid()}-{name}")
     assert (elsewhere / "run").is_dir()
     shutil.rmtree(elsewhere)
+
+
+class Working:
+    """./run --dev over a copy of the sources, of a developer who works on it."""
+
+    def __init__(self, directory):
+        self.sources, self.run = Path(directory) / "sources", Run(f"{directory}/var")
+        shutil.copytree(REPO, self.sources, symlinks=True, ignore=shutil.ignore_patterns(".git", "build", "var", ".env"))
+        env = {**self.run.env, "FILMYFLY_BUILD_DIR": f"{directory}/build"}
+        self.said = Path(directory) / "said"
+        with open(self.said, "w", encoding="utf-8") as said:
+            self.process = subprocess.Popen([str(self.sources / "run"), "--dev", "--no-install", "--preset", "debug"], env=env,
+                                            stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def wait(self, true, what, seconds=60):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                if true():
+                    return
+            time.sleep(0.2)
+        raise AssertionError(f"{what}: not within {seconds} s; it said:\n{self.said.read_text('utf-8')[-3000:]}")
+
+    def edit(self, name, old, new):
+        path = self.sources / name
+        text = path.read_text("utf-8")
+        assert old in text, name
+        path.write_text(text.replace(old, new, 1), "utf-8")
+
+    def pids(self):
+        return {name: self.run.pid(name) for name in ("gateway/stage", "cacher", "renderer-1", "renderer-2", "dbproxy-1", "dbproxy-2")}
+
+    def replaces(self, *wanted):
+        """Waits until these services, and no others, are other processes than before; the page is there again."""
+        before = self.before
+        self.wait(lambda: {name for name, pid in self.pids().items() if pid and pid != before[name]} == set(wanted), f"only {wanted} began anew")
+        self.wait(lambda: self.run.get()[0] == 200, "a page")
+        self.before = self.pids()
+
+    def close(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(60)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_what_a_developer_edits_is_seen_and_only_its_stage_begins_anew():
+    with directory_for_run() as directory, contextlib.closing(Working(directory)) as work:
+        work.wait(lambda: "Ctrl-C stops it" in work.said.read_text("utf-8"), "it serves", 600)
+        work.before = work.pids()
+
+        work.edit("renderer/views/home.mustache", "What shall we watch?", "What did we watch?")
+        work.wait(lambda: "What did we watch?" in work.run.get()[1], "the new words", 10)
+        work.edit("renderer/views/home.mustache", "{{/content}}", "{{/contents}}")
+        work.wait(lambda: "home.mustache:" in work.said.read_text("utf-8") + "".join(
+            log.read_text("utf-8") for log in work.run.var.glob("log/renderer-*/current")), "the fault's place", 10)
+        assert "What did we watch?" in work.run.get()[1]  # the last good one
+        work.edit("renderer/views/home.mustache", "{{/contents}}", "{{/content}}")
+        assert work.pids() == work.before
+
+        work.edit("gateway/static/site.css", "/* FilmyFly's one stylesheet.", "/* FilmyFly's only stylesheet.")
+        work.replaces("gateway/stage", "renderer-1", "renderer-2")
+
+        work.edit("cacher/cacher.c", "Stands between", "Stands right between")
+        work.replaces("cacher")
+
+        work.edit("dbproxy/queries/movie.sql", "-- access: read", "-- An edited line.\n-- access: read")
+        work.replaces("dbproxy-1", "dbproxy-2")
+
+        work.edit("cacher/cacher.c", "int main(", "int mai(")
+        work.wait(lambda: "what ran before goes on" in work.said.read_text("utf-8"), "the build failed")
+        assert work.run.get()[0] == 200 and work.pids() == work.before
+        work.edit("cacher/cacher.c", "int mai(", "int main(")
+        work.edit("cacher/cacher.c", "Stands right between", "Stands between")
+        work.replaces("cacher")
+        work.close()
+        assert work.process.returncode == 0 and work.run.left_over() == []
