@@ -12,13 +12,12 @@
 #include <h2o/http1.h>
 #include <h2o/http2.h>
 #include <pthread.h>
-#include <search.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATHS_MOST 300000
-#define TURN       20 /* ms */
+#define SLOTS (1u << 20) /* for paths */
+#define TURN  20         /* ms */
 
 struct field {
     const h2o_token_t *token;
@@ -30,6 +29,11 @@ struct response {
     struct field field[64];
     h2o_iovec_t body;
 };
+
+static struct slot {
+    h2o_iovec_t path;
+    struct response *response;
+} slots[SLOTS];
 
 struct loop {
     h2o_globalconf_t config;
@@ -93,21 +97,28 @@ static struct response *read_response(const char *path)
     return response;
 }
 
+/* Where a path is, or where it would be put: FNV-1a, then the next free one. */
+static struct slot *find_slot(h2o_iovec_t path)
+{
+    uint32_t hash = 2166136261;
+    for (size_t i = 0; i < path.len; i++)
+        hash = (hash ^ (uint8_t)path.base[i]) * 16777619;
+    struct slot *slot;
+    for (hash ^= hash >> 15; (slot = &slots[hash % SLOTS])->path.base; hash++)
+        if (h2o_memis(slot->path.base, slot->path.len, path.base, path.len))
+            break;
+    return slot;
+}
+
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     static h2o_generator_t generator = {NULL, NULL};
-    char path[2048];
     (void)self;
-    if (req->path.len >= sizeof(path))
+    struct response *response = find_slot(req->path)->response;
+    if (!response)
         return -1;
-    memcpy(path, req->path.base, req->path.len);
-    path[req->path.len] = '\0';
-    ENTRY *entry = hsearch((ENTRY){.key = path}, FIND);
-    if (!entry)
-        return -1;
-    struct response *response = entry->data;
     for (size_t i = 0; i < response->n; i++) {
-        struct field *field = &response->field[i];
+        const struct field *field = &response->field[i];
         if (field->token)
             h2o_add_header(&req->pool, &req->res.headers, field->token, NULL, field->value.base, field->value.len);
         else
@@ -190,9 +201,10 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
-    hcreate(PATHS_MOST);
-    while (scanf("%2047s %2047s", path, file) == 2)
-        hsearch((ENTRY){.key = strdup(path), .data = read_response(file)}, ENTER);
+    for (unsigned n = 0; n < SLOTS / 2 && scanf("%2047s %2047s", path, file) == 2; n++) {
+        h2o_iovec_t key = h2o_strdup(NULL, path, SIZE_MAX);
+        *find_slot(key) = (struct slot){key, read_response(file)};
+    }
     SSL_CTX *tls = load_tls(argv[2], argv[3]);
     for (int i = 0; i < atoi(argv[4]); i++)
         start(argv[1], tls);

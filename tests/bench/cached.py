@@ -23,6 +23,7 @@ import pathlib
 import random
 import re
 import shutil
+import socket
 import ssl
 import statistics
 import subprocess
@@ -36,6 +37,7 @@ from first_byte import first_byte  # noqa: E402
 from uncached import ROOT, Pipeline, pid_in, quantile, sh  # noqa: E402
 
 LOOPS = len(os.sched_getaffinity(0))
+BUILD = os.environ.get("FILMYFLY_BUILD_DIR", str(ROOT / "build/release"))
 
 NGINX = """
 {user}
@@ -180,10 +182,35 @@ class FilmyFly(Pipeline):
             print(f"{len(missing)} of {len(paths)} pages were not yet compressed again when the measurement began")
 
 
+def start_bare(pipeline, port, folder, paths):
+    """bare_h2o with FilmyFly's own answers: one of each movie's, for every path that differs in its query only."""
+    client, made = Client(pipeline.url), {}
+    with open(folder / "list", "w") as listed:
+        for path in paths:
+            page = path.split("?")[0]
+            if page not in made:
+                answer, body = client.get(path)
+                head = "".join(f"{name}: {value}\r\n" for name, value in answer.getheaders())
+                made[page] = folder / f"{len(made)}.response"
+                made[page].write_bytes(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body)
+            listed.write(f"{path} {made[page]}\n")
+    with open(folder / "list") as listed:
+        bare = subprocess.Popen([f"{BUILD}/bin/bare_h2o", str(port), pipeline.var / "tls/cert.pem", pipeline.var / "tls/key.pem", str(LOOPS)],
+                                stdin=listed)
+    while True:  # it listens when it has read them all
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return bare
+        except ConnectionRefusedError:
+            if bare.poll() is not None:
+                sys.exit("bare_h2o ended")
+            time.sleep(0.1)
+
+
 class Servers:
     """What stands beside: bare_h2o with FilmyFly's own answers, and nginx with FilmyFly behind it."""
 
-    def __init__(self, pipeline, port, binary):
+    def __init__(self, pipeline, port):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ff-bench-other-", dir="/tmp"))
         self.folder.chmod(0o755)
         certificate, key = pipeline.var / "tls/cert.pem", pipeline.var / "tls/key.pem"
@@ -193,15 +220,7 @@ class Servers:
         self.nginx = None
         sh("nginx", "-q", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"))
         self.nginx = pid_in(self.folder / "nginx.pid")
-        client = Client(pipeline.url)
-        with open(self.folder / "list", "w") as listed:
-            for i, path in enumerate(pipeline.paths):
-                answer, body = client.get(path)
-                head = "".join(f"{name}: {value}\r\n" for name, value in answer.getheaders())
-                (self.folder / f"{i}.response").write_bytes(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body)
-                listed.write(f"{path} {self.folder}/{i}.response\n")
-        with open(self.folder / "list") as listed:
-            self.bare = subprocess.Popen([binary, str(port), certificate, key, str(LOOPS)], stdin=listed)
+        self.bare = start_bare(pipeline, port, self.folder, pipeline.paths)
         self.arms = [Arm("bare_h2o", f"https://127.0.0.1:{port}", self.bare.pid, pipeline.paths, 1),
                      Arm("nginx", f"https://127.0.0.1:{port + 1}", self.nginx, pipeline.paths, 0.3),
                      Arm("nginx gzip", f"https://127.0.0.1:{port + 2}", self.nginx, pipeline.paths, 0.1)]
@@ -245,7 +264,8 @@ def measure_hits(options, arms, first_bytes):
 
 def measure_store(options):
     """The pages are real ones, made by asking for each under another query."""
-    pipeline = FilmyFly(options.port, options.run, size="4G")
+    pipeline, bare = FilmyFly(options.port, options.run, size="4G"), None
+    folder = tempfile.TemporaryDirectory(prefix="ff-bench-bare-", dir="/tmp")
     try:
         paths = [f"{pipeline.paths[i % len(pipeline.paths)]}?n={i}" for i in range(options.pages)]
         arm = Arm(f"{len(paths):,}", pipeline.url, pipeline.gateway, paths, 1)
@@ -257,14 +277,23 @@ def measure_store(options):
         pipeline.settle(few.paths, options.settle)
         n = min(options.requests, 20000)
         liked = Arm("as liked", pipeline.url, pipeline.gateway, paths, 1)
+        bare = start_bare(pipeline, options.port + 2, pathlib.Path(folder.name), paths)
+        url = f"https://127.0.0.1:{options.port + 2}"
+        bare_few, bare_all = (Arm(f"bare {one.name}", url, bare.pid, one.paths, 1) for one in (few, arm))
         weights = [1 / (rank + 1) for rank in range(len(paths))]
-        alternate([few, arm, liked], options.pairs, lambda a: a.load(
+        arms = [few, arm, liked, bare_few, bare_all]
+        alternate(arms, options.pairs, lambda a: a.load(
             n, 1, 64, random.choices(paths, weights, k=n) if a is liked else random.sample(a.paths, min(n, len(a.paths)))))
         data = os.stat(pipeline.var / "cache/store.v2/data.mdb").st_blocks * 512
-        report(f"{len(paths)} pages stored ({kept} of 500 found, {data >> 20} MiB) beside 100 of them, 1 connection × 64 streams", [few, arm, liked])
+        report(f"{len(paths)} pages stored ({kept} of 500 found, {data >> 20} MiB) beside 100 of them, 1 connection × 64 streams", arms)
+        print(f"  bare_h2o with as many pages in its memory / with 100: {spread([a / b for a, b in zip(bare_all.runs, bare_few.runs)])}")
         print("  " + pipeline.memory())
     finally:
+        if bare:
+            bare.terminate()
+            bare.wait()
         pipeline.stop()
+        folder.cleanup()
 
 
 def measure_idle(options, pipeline):
@@ -318,7 +347,8 @@ def main():
     parser.add_argument("--peer-slugs", metavar="FILE", help="a movie's slug a line")
     parser.add_argument("--run", action="append", default=[], metavar="OPTION", help="an option of ./run, as --run=--no-build")
     options = parser.parse_args()
-    build = os.environ.get("FILMYFLY_BUILD_DIR", str(ROOT / "build/release"))
+    if {"hits", "first-byte", "store"} & set(options.parts):
+        sh("cmake", "--build", BUILD, "--target", "bare_h2o")
 
     if {"hits", "first-byte", "idle"} & set(options.parts):
         pipeline, servers = FilmyFly(options.port, options.run), None
@@ -329,8 +359,7 @@ def main():
                 for path in pipeline.paths:
                     client.get(path)
                 pipeline.settle(pipeline.paths, options.settle)
-                sh("cmake", "--build", build, "--target", "bare_h2o")
-                servers = Servers(pipeline, options.port + 2, f"{build}/bin/bare_h2o")
+                servers = Servers(pipeline, options.port + 2)
                 own = Arm("FilmyFly", pipeline.url, pipeline.gateway, pipeline.paths, 1)
                 arms = [own, *(arm for arm in servers.arms if not (options.no_nginx and arm.name.startswith("nginx")))]
                 first_bytes = [own, arms[1]]

@@ -4,6 +4,7 @@
     tests/bench/uncached.py                                  FilmyFly alone, started by ./run in a directory of its own
     tests/bench/uncached.py --peer-url https://127.0.0.1:28443 --peer nginx=PIDFILE --peer node=PIDFILE --peer-database PIDFILE
     tests/bench/uncached.py --million                        the same catalogue made a million movies, beside the small one; every kind of page
+    tests/bench/uncached.py --catalogue FILE                 the same and the movies of FILE (a JSON object a line), likewise
 
 Arms alternate, seven pairs; every figure is the median (least to greatest), every ratio is taken pair by pair, and beside it stands the spread of an
 arm against itself (its odd runs over its even runs). Needs h2load and the release build.
@@ -161,6 +162,12 @@ class Pipeline:
     def psql_file(self, path):
         return sh("psql", "-qAtX", "-v", "ON_ERROR_STOP=1", self.database_url, "-f", str(path))
 
+    def load(self, path):
+        program = os.environ.get("FILMYFLY_BUILD_DIR", ROOT / "build/release")
+        text = sh(f"{program}/bin/filmyfly-dbproxy", "--load", path, env=dict(self.env, DATABASE_URL=self.database_url))
+        self.psql("VACUUM ANALYZE")
+        return "".join(text.splitlines(keepends=True)[-2:])
+
     def arm(self):
         var = pathlib.Path(self.folder.name)
         roots = {}
@@ -187,15 +194,16 @@ def main():
     parser.add_argument("--peer-slugs", metavar="FILE", help="a movie's slug a line")
     parser.add_argument("--run", action="append", default=[], metavar="OPTION", help="an option of ./run, as --run=--no-build")
     parser.add_argument("--million", action="store_true")
+    parser.add_argument("--catalogue", metavar="FILE")
     options = parser.parse_args()
 
     pipelines = [Pipeline("FilmyFly", options.port, options.run)]
     try:
         arms = [pipelines[0].arm()]
-        if options.million:
-            large = Pipeline("a million movies", options.port + 2, options.run)
+        if options.million or options.catalogue:
+            large = Pipeline("a million movies" if options.million else "more movies", options.port + 2, options.run)
             pipelines.append(large)
-            print(large.psql_file(ROOT / "tests/bench/million.sql"), end="")
+            print(large.psql_file(ROOT / "tests/bench/million.sql") if options.million else large.load(options.catalogue), end="")
             arms.append(large.arm())
         elif options.peer_url:
             roots = {}
@@ -213,7 +221,7 @@ def main():
                 if options.first_bytes:
                     arm.first_bytes += arm.first_byte(options.first_bytes, pair, f"{serial}p{pair}")
         report(arms)
-        if options.million:
+        if len(pipelines) > 1:
             measure_pages(arms, pipelines[0], options, serial)
         for arm in arms:
             total = sum(procs.anonymous_memory(pid) for pids in arm.roots.values() for pid in pids)
