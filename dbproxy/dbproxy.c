@@ -88,7 +88,7 @@ static bool bring_up_to_date(const struct settings *settings, struct endpoints *
     char *directory = stage_share_path(settings, "migrations");
     enum migrated outcome;
     uint64_t said = 0;
-    unsigned attempt = 0;
+    unsigned attempt = 0, to_say = 0; /* each address has a reason of its own */
     for (;;) {
         outcome = migrate(endpoints, attempt, directory, error, sizeof(error));
         if (outcome == MIGRATE_AGAIN)
@@ -97,9 +97,13 @@ static bool bring_up_to_date(const struct settings *settings, struct endpoints *
             (!patient && outcome == MIGRATE_AGAIN && attempt >= endpoints_count(endpoints)))
             break;
         if (clock_now() - said > MIGRATE_REPORT) {
-            log_warning("the start waits for the database: %s; trying again", error);
             vitals_status("waits for the database; the reason is in the log");
             said = clock_now();
+            to_say = endpoints_count(endpoints) > 0 ? endpoints_count(endpoints) : 1;
+        }
+        if (to_say > 0) {
+            log_warning("the start waits for the database: %s; trying again", error);
+            to_say--;
         }
         nanosleep(&(struct timespec){.tv_nsec = MIGRATE_PAUSE}, NULL);
     }

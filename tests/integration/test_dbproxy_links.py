@@ -191,9 +191,9 @@ def test_verify_full_holds(tls, share):
         answers = dbproxy.ask_many([[("wide", 20), ("note", i)] for i in range(1, 200)], seconds=10)
         assert {a.type for a in answers} == {"RESULT"}
 
-    # The certificate is for localhost, not for the address; and another CA signed nothing here.
-    for host, authority in (("127.0.0.1", "ca.crt"), ("localhost", "other.crt")):
-        with Dbproxy(url.format(host, cluster.port, folder / authority), share, wait=False) as dbproxy:
-            # localhost may be tried as ::1 first, where nobody listens; that is told before the certificate.
+    # The certificate is for localhost, not for the address; another CA signed nothing here; of two addresses each has its reason.
+    two = "postgresql://owner@127.0.0.2:{1},localhost:{1}/notes?sslmode=verify-full&sslrootcert={2}"
+    for where, host, authority in ((url, "127.0.0.1", "ca.crt"), (url, "localhost", "other.crt"), (two, "", "other.crt")):
+        with Dbproxy(where.format(host, cluster.port, folder / authority), share, wait=False) as dbproxy:
             dbproxy.wait_for(lambda dbproxy=dbproxy: "certificate" in dbproxy.log(), 20)
             assert "the start waits for the database" in dbproxy.log() and "ready" not in dbproxy.log()
