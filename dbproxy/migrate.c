@@ -1,9 +1,11 @@
 #include "migrate.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "clock.h"
@@ -14,7 +16,8 @@
 
 #define LOCK_SQL                                                                                                       \
     "SELECT pg_try_advisory_xact_lock(7379548681867259001)" /* the bytes of "filmyfly"; the same in every release */
-#define WAIT_STEP (100 * MILLISECOND)
+#define WAIT_STEP   (100 * MILLISECOND)
+#define ANSWER_MOST (10 * SECOND) /* of what is quick where the database is well */
 
 /* A plain owner may use a schema that was made for it, so it is only made where it is not there. */
 static const char table_sql[] = "DO $$ BEGIN"
@@ -32,6 +35,7 @@ static const char limits_sql[] = "SET LOCAL statement_timeout = 0; SET LOCAL loc
 struct migration {
     PGconn *pq;
     bool in_the_way; /* the last error: others were, or it was in theirs */
+    bool given_up;   /* no answer was waited for any longer */
     const char *directory;
     struct migration_files files;
     char *error;
@@ -49,7 +53,8 @@ static enum migrated outcome_of(const struct migration *m)
 static enum migrated failed(struct migration *m, const char *what)
 {
     char line[512];
-    snprintf(m->error, m->error_size, "%s: %s", what, endpoints_one_line(PQerrorMessage(m->pq), line, sizeof(line)));
+    snprintf(m->error, m->error_size, "%s: %s", what,
+             m->given_up ? "it does not answer" : endpoints_one_line(PQerrorMessage(m->pq), line, sizeof(line)));
     return outcome_of(m);
 }
 
@@ -65,9 +70,39 @@ static PGresult *noted(struct migration *m, PGresult *result)
     return result;
 }
 
-static bool run(struct migration *m, const char *sql)
+/* The last result of what was sent, as of PQexec; NULL when nothing was. A database that takes connections and then
+ * says nothing must keep us neither from the next address nor from leaving: after `most` ns the connection ends. */
+static PGresult *await(struct migration *m, int sent, uint64_t most)
 {
-    PGresult *result = noted(m, PQexec(m->pq, sql));
+    uint64_t began = clock_now();
+    PGresult *last = NULL, *result;
+    while (sent) {
+        while (PQisBusy(m->pq)) {
+            struct pollfd answer = {.fd = PQsocket(m->pq), .events = POLLIN};
+            if (poll(&answer, 1, (int)(WAIT_STEP / MILLISECOND)) == 0 &&
+                (stage_leaving || clock_now() - began > most)) {
+                m->given_up = true;
+                shutdown(answer.fd, SHUT_RDWR);
+            }
+            if (!PQconsumeInput(m->pq))
+                break; /* PQgetResult tells why */
+        }
+        if (!(result = PQgetResult(m->pq)))
+            break;
+        PQclear(last);
+        last = result;
+    }
+    return noted(m, last);
+}
+
+static PGresult *ask(struct migration *m, const char *sql, uint64_t most)
+{
+    return await(m, PQsendQuery(m->pq, sql), most);
+}
+
+static bool run(struct migration *m, const char *sql, uint64_t most)
+{
+    PGresult *result = ask(m, sql, most);
     ExecStatusType status = PQresultStatus(result);
     PQclear(result);
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
@@ -84,15 +119,15 @@ static enum migrated begin_locked(struct migration *m)
 {
     bool said = false;
     while (!stage_leaving) {
-        if (!run(m, "BEGIN"))
+        if (!run(m, "BEGIN", ANSWER_MOST))
             return failed(m, "the migration cannot begin");
-        PGresult *result = noted(m, PQexec(m->pq, LOCK_SQL));
+        PGresult *result = ask(m, LOCK_SQL, ANSWER_MOST);
         bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
         bool locked = answered && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
         PQclear(result);
         if (locked)
             return MIGRATED;
-        if (!answered || !run(m, "ROLLBACK"))
+        if (!answered || !run(m, "ROLLBACK", ANSWER_MOST))
             return failed(m, "the migration cannot be locked against others");
         if (!said)
             log_info("another dbproxy is migrating the database; waiting for it");
@@ -131,8 +166,7 @@ static enum migrated compare(struct migration *m, const PGresult *applied, const
 
 static enum migrated look(struct migration *m, const struct migration_file **next)
 {
-    PGresult *result =
-        noted(m, PQexec(m->pq, "SELECT name, sha256 FROM filmyfly.migrations ORDER BY name COLLATE \"C\""));
+    PGresult *result = ask(m, "SELECT name, sha256 FROM filmyfly.migrations ORDER BY name COLLATE \"C\"", ANSWER_MOST);
     enum migrated outcome;
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         outcome = compare(m, result, next);
@@ -170,7 +204,7 @@ static enum migrated apply(struct migration *m, const struct migration_file *fil
 {
     const char *values[] = {file->name, file->sha256};
     enum migrated outcome = MIGRATED;
-    PGresult *result = noted(m, PQexec(m->pq, file->text));
+    PGresult *result = ask(m, file->text, UINT64_MAX);
     if (PQresultStatus(result) == PGRES_FATAL_ERROR)
         outcome = refuse_file(m, file, result);
     PQclear(result);
@@ -181,8 +215,9 @@ static enum migrated apply(struct migration *m, const struct migration_file *fil
                  m->directory, file->name);
         return MIGRATE_REFUSED;
     }
-    result = noted(m, PQexecParams(m->pq, "INSERT INTO filmyfly.migrations (name, sha256) VALUES ($1, $2)", 2, NULL,
-                                   values, NULL, NULL, 0));
+    int sent = PQsendQueryParams(m->pq, "INSERT INTO filmyfly.migrations (name, sha256) VALUES ($1, $2)", 2, NULL,
+                                 values, NULL, NULL, 0);
+    result = await(m, sent, ANSWER_MOST);
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
         outcome = failed(m, "the migration cannot be recorded");
     PQclear(result);
@@ -194,15 +229,15 @@ static enum migrated step(struct migration *m, bool *done)
 {
     const struct migration_file *next = NULL;
     enum migrated outcome = begin_locked(m);
-    if (outcome == MIGRATED && !run(m, limits_sql))
+    if (outcome == MIGRATED && !run(m, limits_sql, ANSWER_MOST))
         outcome = failed(m, "statement_timeout and lock_timeout cannot be set");
-    if (outcome == MIGRATED && !run(m, table_sql))
+    if (outcome == MIGRATED && !run(m, table_sql, ANSWER_MOST))
         outcome = failed(m, "filmyfly.migrations cannot be made");
     if (outcome == MIGRATED)
         outcome = look(m, &next);
     if (outcome == MIGRATED && next)
         outcome = apply(m, next);
-    if (outcome == MIGRATED && !run(m, "COMMIT"))
+    if (outcome == MIGRATED && !run(m, "COMMIT", UINT64_MAX))
         outcome = failed(m, next ? next->name : "filmyfly.migrations");
     if (outcome == MIGRATED && next)
         log_info("applied %s", next->name);
@@ -214,7 +249,7 @@ static enum migrated step(struct migration *m, bool *done)
 static enum migrated nothing_to_do(struct migration *m, bool *done)
 {
     const struct migration_file *next = NULL;
-    PGresult *result = noted(m, PQexec(m->pq, "SELECT to_regclass('filmyfly.migrations') IS NOT NULL"));
+    PGresult *result = ask(m, "SELECT to_regclass('filmyfly.migrations') IS NOT NULL", ANSWER_MOST);
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
     bool there = answered && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
     PQclear(result);

@@ -1,8 +1,11 @@
 """dbproxy over what may lie between it and PostgreSQL: a transaction pooler (Debian's PgBouncer), and TLS that is verified."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import psycopg
@@ -197,3 +200,38 @@ def test_verify_full_holds(tls, share):
         with Dbproxy(where.format(host, cluster.port, folder / authority), share, wait=False) as dbproxy:
             dbproxy.wait_for(lambda dbproxy=dbproxy: "certificate" in dbproxy.log(), 20)
             assert "the start waits for the database" in dbproxy.log() and "ready" not in dbproxy.log()
+
+
+class Mute:
+    """Takes connections as PostgreSQL does, and then says nothing any more."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self.taken = self.listener.getsockname()[1], []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.taken.append(connection)
+                while len(connection.recv(4096)) == 8:  # SSLRequest, GSSENCRequest
+                    connection.sendall(b"N")
+                connection.sendall(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
+
+    def close(self):
+        for each in (self.listener, *self.taken):
+            each.close()
+
+
+def test_who_takes_connections_and_says_nothing_does_not_hold_up_the_start(pg, share):
+    with contextlib.closing(Mute()) as mute:
+        with Dbproxy(f"postgresql://owner@127.0.0.1:{mute.port},127.0.0.1:{pg.port}/notes", share, wait=False) as dbproxy:
+            assert dbproxy.rows(("note", 1), seconds=20)
+        with Dbproxy(f"postgresql://owner@127.0.0.1:{mute.port}/notes", share, wait=False) as dbproxy:
+            before = len(mute.taken)
+            dbproxy.wait_for(lambda: "it does not answer" in dbproxy.log() and len(mute.taken) > before + 1, 20)
+            began = time.monotonic()
+            dbproxy.process.send_signal(signal.SIGTERM)
+            dbproxy.process.wait(5)
+            assert time.monotonic() - began < 2
