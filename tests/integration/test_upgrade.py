@@ -28,6 +28,7 @@ def restart(pipeline, stage):
 def test_other_views_make_every_stored_page_stale(new_pipeline, slugs, share):
     pipeline = new_pipeline(env={"FILMYFLY_CACHE_DIR": "cache", "FILMYFLY_SHARE_DIR": str(share)})
     target = "/movie/" + slugs[0]
+    wait_until(lambda: "follows the changes" in pipeline["cacher"][0].log(), 10, "the cacher follows the changes: it makes anew what it stored before")
     wait_until(lambda: state_of(pipeline, target) == "HIT", 10, "the page is in the store")
 
     restart(pipeline, "cacher")  # the same release
