@@ -10,7 +10,8 @@ hits        the gateway's CPU per hit over TLS (HTTP/2 and HTTP/1.1; one page, a
             nginx       proxy_cache with compressed pages, and open_file_cache
             the peer    --peer-url and --peer-nginx PIDFILE: another stack's front
 first-byte  milliseconds from the end of the handshake to the first byte, a connection each
-store       a hit with 200,000 pages in the store: 100 of them, all alike, and as visitors like them (the page of rank n n times less than the first)
+store       a hit with 200,000 pages in the store: 100 of them, all alike, and as visitors like them (the page of rank n n times less than the first);
+            beside them bare libh2o with as many in its memory
 idle        an uncached page's time while pages are compressed behind the visitors' backs, beside the same without; and what that saves
 
 Arms alternate, seven pairs; a figure is the median (least to greatest), a ratio is taken pair by pair, and an arm against itself is its odd runs
@@ -34,10 +35,9 @@ import time
 sys.path.insert(0, os.path.dirname(__file__))
 import procs  # noqa: E402
 from first_byte import first_byte  # noqa: E402
-from uncached import ROOT, Pipeline, pid_in, quantile, sh  # noqa: E402
+from uncached import BUILD, Pipeline, pid_in, quantile, sh  # noqa: E402
 
 LOOPS = len(os.sched_getaffinity(0))
-BUILD = os.environ.get("FILMYFLY_BUILD_DIR", str(ROOT / "build/release"))
 
 NGINX = """
 {user}

@@ -35,6 +35,7 @@ PAGES = {
 }
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = os.environ.get("FILMYFLY_BUILD_DIR", str(ROOT / "build/release"))
 
 
 def pid_in(path):
@@ -163,8 +164,7 @@ class Pipeline:
         return sh("psql", "-qAtX", "-v", "ON_ERROR_STOP=1", self.database_url, "-f", str(path))
 
     def load(self, path):
-        program = os.environ.get("FILMYFLY_BUILD_DIR", ROOT / "build/release")
-        text = sh(f"{program}/bin/filmyfly-dbproxy", "--load", path, env=dict(self.env, DATABASE_URL=self.database_url))
+        text = sh(f"{BUILD}/bin/filmyfly-dbproxy", "--load", path, env=dict(self.env, DATABASE_URL=self.database_url))
         self.psql("VACUUM ANALYZE")
         return "".join(text.splitlines(keepends=True)[-2:])
 

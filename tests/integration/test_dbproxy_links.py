@@ -211,10 +211,13 @@ class Mute:
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
+        while True:
+            try:
                 connection, _ = self.listener.accept()
-                self.taken.append(connection)
+            except OSError:
+                return
+            self.taken.append(connection)
+            with contextlib.suppress(OSError):  # it may be gone already
                 while len(connection.recv(4096)) == 8:  # SSLRequest, GSSENCRequest
                     connection.sendall(b"N")
                 connection.sendall(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
