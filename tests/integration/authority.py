@@ -14,7 +14,7 @@ import urllib.request
 
 import client
 from pipeline import wait_until
-from runner import free_port
+from ports import free_port
 
 
 def openssl(*arguments):

@@ -13,11 +13,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from ports import free_port
 
 REPO = Path(__file__).resolve().parents[2]
 MIGRATIONS = REPO / "dbproxy" / "migrations"
@@ -31,12 +32,6 @@ def bin_dir():
     if not found:
         raise RuntimeError("no PostgreSQL server under /usr/lib/postgresql: install the package postgresql")
     return os.path.dirname(max(found, key=lambda path: int(path.split("/")[-3])))
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def _is_running(pid):

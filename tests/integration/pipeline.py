@@ -24,6 +24,7 @@ from pathlib import Path
 
 import client
 import wire
+from ports import free_port
 
 REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("FILMYFLY_BUILD_DIR", REPO / "build" / "asan"))
@@ -199,13 +200,12 @@ class Listeners:
         self.names = ["http"] * loops + ["https"] * loops
 
     def _open(self, loops):
-        port = 0
+        port = free_port()
         for _ in range(loops):
             listener = socket.socket()
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(("127.0.0.1", port))
             listener.listen(1024)
-            port = listener.getsockname()[1]
             high = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
             listener.close()
             self.sockets.append(high)

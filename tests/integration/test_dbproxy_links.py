@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from dbproxies import Dbproxy, Share, check_one_snapshot, command
-from pg import Cluster, free_port
+from pg import Cluster
+from ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ import h2.connection
 import h2.events
 import pytest
 import wire
+from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("FILMYFLY_BUILD_DIR", ROOT / "build" / "asan"))
@@ -67,12 +68,6 @@ class Cacher:
     def messages(self, path):
         with self.lock:
             return [message for message in self.seen if message.target.split("?")[0] == path]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def make_certificate(folder, name):
@@ -698,13 +693,12 @@ def listening_sockets():
     """Two for HTTP and two for HTTPS, shared as a holder's are."""
     sockets = []
     for _ in range(2):
-        address = ("127.0.0.1", 0)
+        address = ("127.0.0.1", free_port())
         for _ in range(2):
             each = socket.socket()
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             each.bind(address)
             each.listen(1000)
-            address = each.getsockname()
             sockets.append(each)
     return sockets
 

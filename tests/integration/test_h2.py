@@ -12,7 +12,8 @@ import client
 import hpack
 import pytest
 from mutations import PREFACE, frame, head
-from test_gateway import BUILD, H2, Cacher, Gateway, free_port, short_folder, wait_until
+from ports import free_port
+from test_gateway import BUILD, H2, Cacher, Gateway, short_folder, wait_until
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 1, 1, 4, 8, 32
