@@ -163,18 +163,18 @@ def test_writers_in_each_others_way_try_again(url, share):
 # Time.
 
 def test_a_batch_is_one_round_trip(pg, share):
-    with DelayProxy(("127.0.0.1", pg.port), 0.05) as far, \
+    with DelayProxy(("127.0.0.1", pg.port), 0.3) as far, \
             Dbproxy(f"postgresql://owner@127.0.0.1:{far.port}/notes", share) as dbproxy:
         dbproxy.rows(("note", 1))
         trips, began = far.trips, time.monotonic()
         dbproxy.rows(("note", 1), ("note-list", 10), ("note", 2), ("note-sum", ))
         took = time.monotonic() - began
         assert far.trips == trips + 1
-        assert 0.05 <= took < 0.09
+        assert 0.3 <= took < 0.6  # of trips of 0.3 s, one
         # Sixteen deep on each connection: a hundred batches do not wait for each other's delays.
         began = time.monotonic()
         assert all(a.type == "RESULT" for a in dbproxy.ask_many([[("note", 1)]] * 100))
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 3
 
 
 def test_a_slow_statement_is_cut_off_and_its_connection_goes_on(url, share):
