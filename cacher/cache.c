@@ -4,6 +4,7 @@
 #include "cache_inside.h"
 #include "clock.h"
 #include "fault.h"
+#include "http_cache_status.h"
 #include "http_validate.h"
 
 #define LOOK_AFTER       2000 /* ms between two looks after the store */
@@ -57,6 +58,7 @@ static bool load_state(struct cache *cache)
     if (cache_state_read(&state, record)) {
         cache->seed = state.seed;
         cache->changes.epochs = state.epochs;
+        cache_purges_read(cache, store_state(cache->options.store, PURGES));
         return true;
     }
     cache->state_changed = true;
@@ -332,12 +334,16 @@ static void give_busy(struct cache *cache, struct visitor *visitor)
 }
 
 /* only-if-cached, and it is not (RFC 9111 section 5.2.1.7). */
-static void give_timeout(struct cache *cache, struct visitor *visitor)
+static void give_timeout(struct cache *cache, struct visitor *visitor, enum verdict_reason why)
 {
     struct message *answer = &cache->answer;
+    struct cache_note note = {.word = WORD_MISS, .why = why};
+    char status[CACHE_STATUS_SIZE];
     *answer = (struct message){.type = MESSAGE_RESPONSE, .status = 504};
     headers_add(&answer->headers, STR("cache-control"), STR("no-store"));
     headers_add(&answer->headers, STR("x-cache-status"), STR("MISS"));
+    headers_add(&answer->headers, STR("cache-status"),
+                (struct str){status, (uint32_t)cache_status_write(&note, status)});
     cache_give(cache, visitor, answer, NULL);
 }
 
@@ -382,7 +388,7 @@ static void act(struct cache *cache, const struct life_action *action)
         give_busy(cache, action->user);
         break;
     case LIFE_GIVE_TIMEOUT:
-        give_timeout(cache, action->user);
+        give_timeout(cache, action->user, action->why);
         break;
     }
 }
@@ -430,6 +436,25 @@ void cache_tick(struct cache *cache)
     }
 }
 
+static bool write_state(struct cache *cache)
+{
+    struct cache_state state = {cache->seed, cache->changes.epochs};
+    buffer_reset(&cache->record);
+    cache_state_write(&state, &cache->record);
+    if (!store_put_state(cache->options.store, CACHE_STATE, buffer_str(&cache->record)))
+        return false;
+    buffer_reset(&cache->record);
+    return cache_purges_write(cache, &cache->record) &&
+           store_put_state(cache->options.store, PURGES, buffer_str(&cache->record));
+}
+
+/* Pages that were marked are not marked now, and nobody knows which. */
+static void everything_unmarked(struct cache *cache)
+{
+    changes_everything(&cache->changes, cache_clock(), cache->withdrew_hard);
+    cache_changed(cache);
+}
+
 void cache_turn_ends(struct cache *cache)
 {
     struct store *store = cache->options.store;
@@ -441,18 +466,18 @@ void cache_turn_ends(struct cache *cache)
     bool told = cache->unrecorded;
     if (told)
         fault("cacher-changes-marked", STR(""));
-    if (cache->state_changed) {
-        struct cache_state state = {cache->seed, cache->changes.epochs};
-        buffer_reset(&cache->record);
-        cache_state_write(&state, &cache->record);
-        cache->state_changed = !cache_wrote(cache, store_put_state(store, CACHE_STATE, buffer_str(&cache->record)));
+    if (cache->undone && cache->withdrew) { /* with this commit, which has the log's cursor after them */
+        everything_unmarked(cache);
+        cache->undone = false;
     }
+    if (cache->state_changed)
+        cache->state_changed = !cache_wrote(cache, write_state(cache));
     cache_wrote(cache, store_commit(store, cache_hour()));
     if (told)
         fault("cacher-changes-kept", STR(""));
-    if (cache->undone && cache->withdrew) /* pages that were marked are not marked now, and nobody knows which */
-        changes_everything(&cache->changes, cache_clock(), cache->withdrew_hard);
-    if (cache->undone && (cache->withdrew || cache->unrecorded)) {
+    if (cache->undone && cache->withdrew)
+        everything_unmarked(cache);
+    if (cache->undone && cache->unrecorded) {
         cache_changed(cache);
     } else if (!cache->state_changed) {
         cache->unrecorded = 0;

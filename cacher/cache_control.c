@@ -100,9 +100,9 @@ void cache_control(struct cache *cache, struct ticket *ticket, const struct mess
     for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
         if (str_eq(request->method, STR("POST")) && str_eq(request->target, controls[i].target))
             status = controls[i].handler(cache, content, controls[i].hard);
-    if (status == 204 && str_starts(request->target, STR("/purge/"))) {
+    if (status / 100 == 2 && str_starts(request->target, STR("/purge/"))) {
         cache_turn_ends(cache); /* who is told that it is done can rely on it */
-        status = cache->state_changed ? 500 : 204;
+        status = cache->options.store && cache->state_changed ? 500 : status;
     }
     cache->answer = (struct message){.type = MESSAGE_RESPONSE, .status = status};
     serve_answer(cache->options.serve, &ticket, &cache->answer, NULL);

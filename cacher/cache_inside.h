@@ -20,7 +20,8 @@
 #include "squeeze.h"
 
 #define META_SCRATCH 65535
-#define LISTS        256 /* pages with broad tags that are remembered, to be rendered ahead */
+#define PURGES       "purges" /* the state of the store that has the purges by prefix which are not done */
+#define LISTS        256      /* pages with broad tags that are remembered, to be rendered ahead */
 
 /* Somebody who waits for an answer. */
 struct visitor {
@@ -77,7 +78,7 @@ struct cache {
     struct life *life;
     struct changes changes;
     struct hash seed;
-    bool state_changed;  /* the seed or the epochs are not what the store has */
+    bool state_changed;  /* the seed, the epochs or the purges are not what the store has */
     uint64_t unrecorded; /* since when the store does not know of a change, ms; 0: it knows of all */
     /* Pages with broad tags that were stored or read lately, a newer in the oldest's place: no index leads from a broad
      * tag to its pages. And the slots that changed since these were last looked through; UINT32_MAX: everything. */
@@ -149,6 +150,9 @@ void cache_note_list(struct cache *cache, struct hash key, uint32_t broad);
 void cache_render_ahead(struct cache *cache);
 /* Goes on marking; every tick. */
 void cache_purge_on(struct cache *cache);
+/* What is not done yet, to go on with after a crash. Writing: false when there is no room. */
+bool cache_purges_write(const struct cache *cache, struct buffer *out);
+void cache_purges_read(struct cache *cache, struct str record);
 void cache_purges_free(struct cache *cache);
 
 /* cache_squeeze.c: a page that was read again is compressed better, in time. */

@@ -120,7 +120,14 @@ void cache_purge_key(struct cache *cache, struct hash key, bool hard)
     mark_tagged(cache, page_tag(key), how, seq, now);
 }
 
-bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
+/* What the store keeps of a purge; its prefix follows. */
+struct purge_record {
+    uint64_t seq, at;
+    uint32_t hard, length;
+};
+
+/* Takes up a purge; false when memory is out, or the prefix is too long. */
+static bool add_purge(struct cache *cache, const struct purge_record *record, struct str prefix)
 {
     struct purge *purge = calloc(1, sizeof(*purge));
     if (!purge)
@@ -128,15 +135,55 @@ bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
     purge->prefix.limit = KEY_BYTES;
     buffer_append_str(&purge->prefix, prefix);
     if (purge->prefix.failed) {
+        buffer_release(&purge->prefix);
         free(purge);
         return false;
     }
-    purge->hard = hard;
-    purge->at = cache_clock();
-    purge->seq = changes_prefix(&cache->changes, hard);
-    cache_changed(cache);
+    purge->hard = record->hard;
+    purge->at = record->at;
+    purge->seq = record->seq;
     STAILQ_INSERT_TAIL(&cache->purges, purge, link);
     return true;
+}
+
+bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
+{
+    const struct purge *each;
+    size_t held = sizeof(struct purge_record) + prefix.n;
+    STAILQ_FOREACH(each, &cache->purges, link)
+    held += sizeof(struct purge_record) + each->prefix.n;
+    if (held > META_SCRATCH) /* of the buffer with which they are stored */
+        return false;
+    struct purge_record record = {changes_prefix(&cache->changes, hard), cache_clock(), hard, prefix.n};
+    cache_changed(cache);
+    return add_purge(cache, &record, prefix);
+}
+
+bool cache_purges_write(const struct cache *cache, struct buffer *out)
+{
+    const struct purge *purge;
+    STAILQ_FOREACH(purge, &cache->purges, link)
+    {
+        struct purge_record record = {purge->seq, purge->at, purge->hard, (uint32_t)purge->prefix.n};
+        buffer_append(out, &record, sizeof(record));
+        buffer_append_str(out, buffer_str(&purge->prefix));
+    }
+    return !out->failed;
+}
+
+void cache_purges_read(struct cache *cache, struct str record)
+{
+    struct purge_record fixed;
+    while (record.n >= sizeof(fixed)) {
+        memcpy(&fixed, record.p, sizeof(fixed));
+        record = (struct str){record.p + sizeof(fixed), record.n - (uint32_t)sizeof(fixed)};
+        if (fixed.length > record.n || !add_purge(cache, &fixed, (struct str){record.p, fixed.length})) {
+            log_warning("the purges that the store has cannot be read; all its pages count as purged");
+            cache_everything_changed(cache, true);
+            return;
+        }
+        record = (struct str){record.p + fixed.length, record.n - fixed.length};
+    }
 }
 
 static void purge_free(struct cache *cache)
@@ -166,6 +213,7 @@ void cache_purge_on(struct cache *cache)
                        : 0;
         if (n == 0) {
             purge_free(cache);
+            cache->state_changed = true;
             break;
         }
         for (size_t i = 0; i < n; i++)

@@ -100,13 +100,24 @@ static bool keep_tags(struct cache *cache, struct reply *reply, uint32_t *broad)
     return true;
 }
 
+/* Of which key the answer is: the page's, or that of the variant that was asked for. */
+static struct hash key_of_answer(struct cache *cache, const struct fetch *fetch, enum vary_kind varies,
+                                 const struct vary *vary)
+{
+    if (varies != VARY_LISTED)
+        return fetch->base;
+    buffer_reset(&cache->vary_pairs);
+    vary_pack(vary, NULL, &cache->vary_pairs);
+    return vary_key(&cache->seed, fetch->base, buffer_str(&cache->vary_pairs), &cache->asked.headers);
+}
+
 static void judge(struct cache *cache, struct reply *reply, struct life_reply *life)
 {
     const struct fetch *fetch = reply->fetch;
     const struct message *answer = reply->answer;
     struct request_facts facts;
     struct arrival arrival = {fetch->asked_at, cache_clock(), time(NULL)};
-    struct store_policy policy = {.heuristics = false};
+    struct store_policy policy = {.heuristics = cache->options.settings->heuristics};
     uint32_t taken = epochs_taken(&cache->changes.epochs);
 
     if (answer->type != MESSAGE_RESPONSE) {
@@ -115,7 +126,11 @@ static void judge(struct cache *cache, struct reply *reply, struct life_reply *l
     }
     reply->response = answer;
     if (!fetch->own && answer->status == 304) {
-        life->not_modified = fetch->validate && merge(cache, fetch, answer);
+        life->not_modified =
+            fetch->validate && merge(cache, fetch, answer) &&
+            /* One that changes what the page varies on is about another variant's record. */
+            hash_eq(key_of_answer(cache, fetch, vary_read(&cache->merged.headers, &reply->vary), &reply->vary),
+                    fetch->key);
         life->not_about = !life->not_modified;
         if (life->not_about) {
             life->kind = REPLY_ONE;
@@ -145,6 +160,7 @@ static void judge(struct cache *cache, struct reply *reply, struct life_reply *l
     static const enum reply_kind kinds[] = {
         [STORE_NOT] = REPLY_ONE, [STORE_KEEP] = REPLY_KEEP, [STORE_SHARE] = REPLY_SHARE, [STORE_ERROR] = REPLY_ERROR};
     life->kind = kinds[kind];
+    life->for_one = reply->judgement.for_one;
     life->upstream = kind == STORE_ERROR && answer->status != 500;
 }
 
@@ -224,20 +240,29 @@ static bool put_marker(struct cache *cache, const struct reply *reply)
 }
 
 /*
- * The hour of its last use. A refresh is no use. Anybody can make up queries, and values that a page varies on: until
- * such a page is read a second time it counts as one that was not used for long, so it is the first to go when room is
- * needed, and goes after a day.
+ * The hour of its last use. A refresh is no use. Anybody can make up queries, values that a page varies on, and
+ * addresses where there is no page: until such a page is read a second time it counts as one that was not used for
+ * long, so it is the first to go when room is needed, and goes after a day.
  */
 static uint32_t last_use(struct cache *cache, const struct reply *reply, const struct hash *key)
 {
     struct meta meta;
     struct store_view view;
     uint32_t now = cache_hour();
-    bool made_up = reply->meta.flags & META_QUERY || reply->varies == VARY_LISTED;
+    bool made_up = reply->meta.flags & META_QUERY || reply->varies == VARY_LISTED || reply->meta.status >= 400;
     if (cache_find(cache, key, &meta, &view))
         return reply->fetch->wanted ? now : view.used;
     uint32_t long_ago = (STORE_IDLE_DAYS - 1) * 24;
     return made_up && now > long_ago ? now - long_ago : now;
+}
+
+static bool varies_on_coding(const struct headers *headers)
+{
+    for (uint32_t i = 0; i < headers->n; i++)
+        if (str_eq_nocase(headers->item[i].name, STR("vary")) &&
+            list_has(headers->item[i].value, STR("accept-encoding")))
+            return true;
+    return false;
 }
 
 static bool put_page(struct cache *cache, struct reply *reply, const struct life_action *action, struct hash key)
@@ -246,8 +271,7 @@ static bool put_page(struct cache *cache, struct reply *reply, const struct life
     buffer_reset(&cache->headers);
     store_headers(&reply->judgement, &reply->response->headers, &cache->headers);
     /* We choose the coding, so what is given varies on what the client takes, whether the origin said so or not. */
-    struct str vary = headers_get(&reply->response->headers, STR("vary"));
-    if (!vary.p || !memmem(vary.p, vary.n, "ccept-", 6))
+    if (!varies_on_coding(&reply->response->headers))
         pairs_add(&cache->headers, STR("vary"), STR("accept-encoding"));
     meta->key = key_text(&cache->key);
     meta->headers = buffer_str(&cache->headers);
@@ -269,11 +293,13 @@ static bool put_page(struct cache *cache, struct reply *reply, const struct life
         if (!cache_find(cache, &key, &old, &view))
             return false;
         meta->plain = old.plain;
-        meta->flags |= old.flags & META_SQUEEZED;
+        meta->flags |= old.flags & (META_SQUEEZED | META_CODED);
         return !cache->headers.failed && write_meta(cache, meta) &&
                cache_wrote(cache, store_put_meta(cache->options.store, &key, buffer_str(&cache->meta_bytes)));
     }
     meta->plain = plain_length(reply);
+    if (reply->encoding != STORE_IDENTITY)
+        meta->flags |= META_CODED;
     struct store_entry entry = {
         .key = key,
         .tags = reply->row_tags,
@@ -290,18 +316,14 @@ static bool put_page(struct cache *cache, struct reply *reply, const struct life
 void cache_store_reply(struct cache *cache, const struct life_action *action)
 {
     struct reply *reply = cache->reply;
-    struct hash key = action->key;
+    struct hash key;
     if (!cache->options.store || !reply || !reply->response ||
         !key_make(&cache->key, cache->asked.scheme, headers_get(&cache->asked.headers, STR("host")),
                   cache->asked.target))
         return;
-    if (reply->varies == VARY_LISTED) {
-        buffer_reset(&cache->vary_pairs);
-        vary_pack(&reply->vary, NULL, &cache->vary_pairs);
-        key = vary_key(&cache->seed, reply->fetch->base, buffer_str(&cache->vary_pairs), &cache->asked.headers);
-        if (!put_marker(cache, reply))
-            return;
-    }
+    key = key_of_answer(cache, reply->fetch, reply->varies, &reply->vary);
+    if (reply->varies == VARY_LISTED && !put_marker(cache, reply))
+        return;
     reply->stored = put_page(cache, reply, action, key);
     if (!reply->stored)
         return;
@@ -361,6 +383,8 @@ void cache_give_stored(struct cache *cache, struct visitor *visitor, const struc
     bool has = meta.status == 200 && has_it(&cache->request, pairs_get(meta.headers, STR("etag")));
     struct notes notes = {.word = action->word,
                           .why = action->why,
+                          .forwarded = cache->reply || action->why == WHY_FAILED,
+                          .fwd_status = cache->reply ? (uint32_t)cache->reply->answer->status : 0,
                           .form = has ? FORM_NOT_MODIFIED : FORM_WHOLE,
                           .standing = standing_of(&meta, cache_clock(), &cache->changes.epochs)};
     *answer = (struct message){.type = MESSAGE_RESPONSE, .status = has ? 304 : meta.status};
@@ -386,6 +410,20 @@ static bool fits(struct cache *cache, const struct reply *reply, const struct me
     return vary_matches(buffer_str(&cache->vary_pairs), &request->headers);
 }
 
+/* Takes out what private= and no-cache= name: it is for the one who asked (RFC 9111 sections 5.2.2.4, 5.2.2.7). */
+static void drop_named(struct headers *headers, const struct control *control)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < headers->n; i++) {
+        bool named = false;
+        for (uint32_t j = 0; j < control->fields_n; j++)
+            named |= str_eq_nocase(headers->item[i].name, control->fields[j]);
+        if (!named)
+            headers->item[n++] = headers->item[i];
+    }
+    headers->n = n;
+}
+
 void cache_give_reply(struct cache *cache, struct visitor *visitor, const struct life_action *action)
 {
     struct reply *reply = cache->reply;
@@ -397,6 +435,8 @@ void cache_give_reply(struct cache *cache, struct visitor *visitor, const struct
         return;
     }
     message_copy(answer, reply->answer);
+    if (action->collapsed)
+        drop_named(&answer->headers, &reply->judgement.control);
     struct cache_note note = {
         .word = action->word,
         .why = action->why,
@@ -404,6 +444,7 @@ void cache_give_reply(struct cache *cache, struct visitor *visitor, const struct
         .fwd_status = (uint32_t)reply->answer->status,
         .stored = reply->stored,
         .collapsed = action->collapsed,
+        .variant = !hash_eq(reply->fetch->key, reply->fetch->base),
         .not_stored = reply->stored ? NULL : store_reason_text(reply->judgement.reason),
     };
     add_note(answer, &note, status);
@@ -420,6 +461,10 @@ void cache_give_failure(struct cache *cache, struct visitor *visitor)
     struct message *failure = &cache->answer;
     if (answer && answer->type != MESSAGE_RESPONSE)
         message_copy(failure, answer);
+    else if (answer) /* an error that only the one who asked may see */
+        *failure = (struct message){.type = MESSAGE_FAILED,
+                                    .cause = str_of(cause_name(CAUSE_UNAVAILABLE)),
+                                    .text = STR("the origin's error was for another visitor")};
     else
         *failure = (struct message){
             .type = MESSAGE_FAILED, .cause = str_of(cause_name(CAUSE_DEADLINE)), .text = STR("no answer came in time")};

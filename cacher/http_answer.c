@@ -1,10 +1,11 @@
 #include "http_answer.h"
 
-/* What is made anew, Date by who sends the answer. And 304 tells what is new about the page that the client has, not
- * what it looks like (RFC 9110 section 15.4.5). */
+/* What is made anew, Date by who sends the answer, and what was meant for us. And 304 tells what is new about the page
+ * that the client has, not what it looks like (RFC 9110 section 15.4.5). */
 static bool is_left_out(struct str name, enum form form)
 {
     return str_eq(name, STR("date")) || str_eq(name, STR("content-encoding")) ||
+           str_eq(name, STR("cdn-cache-control")) ||
            (form == FORM_NOT_MODIFIED && str_starts(name, STR("content-")) && !str_eq(name, STR("content-location")));
 }
 
@@ -36,8 +37,12 @@ void answer_lines(const struct meta *meta, char *copy, const struct notes *notes
         line(user, STR("content-encoding"), codings[coding]);
     line(user, STR("age"), str_decimal(texts->age, notes->standing.age / 1000));
     line(user, STR("x-cache-status"), str_of(cache_word_text(notes->word)));
-    struct cache_note note = {
-        .word = notes->word, .why = notes->why, .has_ttl = true, .ttl = cache_ttl(meta, &notes->standing)};
+    struct cache_note note = {.word = notes->word,
+                              .why = notes->why,
+                              .forwarded = notes->forwarded,
+                              .fwd_status = notes->fwd_status,
+                              .has_ttl = true,
+                              .ttl = cache_ttl(meta, &notes->standing)};
     uint32_t n = (uint32_t)cache_status_write(&note, texts->status);
     line(user, STR("cache-status"), (struct str){texts->status, n});
 }

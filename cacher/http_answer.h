@@ -18,8 +18,8 @@ typedef void answer_line(void *user, struct str name, struct str value);
 
 /*
  * Calls line for each, names in small letters. copy: the bytes of meta->headers, in memory of the caller's that is
- * written to. coding: of the body that is sent; STORE_IDENTITY without one. Of notes it needs word, why, standing and
- * form.
+ * written to. coding: of the body that is sent; STORE_IDENTITY without one. Of notes it needs word, why, standing, form
+ * and what is said of forwarding.
  */
 void answer_lines(const struct meta *meta, char *copy, const struct notes *notes, enum store_encoding coding,
                   struct answer_texts *texts, answer_line *line, void *user);

@@ -32,6 +32,7 @@ static const char *forward_of(const struct cache_note *note)
     case WHY_REQUEST:
         return "request";
     case WHY_ABSENT:
+        return note->variant ? "vary-miss" : "uri-miss";
     case WHY_GONE:
     case WHY_NOTHING:
         return "uri-miss";
@@ -43,9 +44,14 @@ static const char *forward_of(const struct cache_note *note)
 size_t cache_status_write(const struct cache_note *note, char text[CACHE_STATUS_SIZE])
 {
     size_t n = 0;
-    add(text, &n, note->forwarded ? STR("FilmyFly; fwd=") : STR("FilmyFly; hit"));
-    if (note->forwarded)
+    bool hit = !note->forwarded && note->word != WORD_MISS; /* a MISS that was not forwarded: only-if-cached */
+    add(text, &n, STR("FilmyFly"));
+    if (hit)
+        add(text, &n, STR("; hit"));
+    if (note->forwarded) {
+        add(text, &n, STR("; fwd="));
         add(text, &n, str_of(forward_of(note)));
+    }
     if (note->forwarded && note->fwd_status)
         add_number(text, &n, STR("; fwd-status="), note->fwd_status);
     if (note->has_ttl)

@@ -15,6 +15,7 @@ struct cache_note {
     uint32_t fwd_status; /* its status, 0 when it gave none */
     bool stored;         /* the answer was stored */
     bool collapsed;      /* it was asked once for several */
+    bool variant;        /* the page varies, and this was asked for because of its own values */
     bool has_ttl;        /* of a stored page: seconds left, negative when it is stale */
     int64_t ttl;
     const char *not_stored; /* NULL, or why the answer was not stored */

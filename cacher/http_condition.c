@@ -1,5 +1,7 @@
 #include "http_condition.h"
 
+#include <time.h>
+
 #include "http_date.h"
 #include "http_list.h"
 
@@ -34,11 +36,17 @@ static bool is_listed(const struct request_facts *facts, struct str etag)
     return false;
 }
 
+/* A date as it is meant today: of RFC 850's the century is not said. */
+static bool read_date(struct str text, int64_t *seconds)
+{
+    return text.p && date_read(text, time(NULL), seconds);
+}
+
 /* When the page was last modified, or else when it was made (RFC 9111 section 4.3.2). */
 static bool modified_at(const struct meta *meta, int64_t *seconds)
 {
-    return date_read(pairs_get(meta->headers, STR("last-modified")), INT64_MAX / 2, seconds) ||
-           date_read(pairs_get(meta->headers, STR("date")), INT64_MAX / 2, seconds);
+    return read_date(pairs_get(meta->headers, STR("last-modified")), seconds) ||
+           read_date(pairs_get(meta->headers, STR("date")), seconds);
 }
 
 /* RFC 9110 section 13.1.2, 13.1.3: If-Modified-Since counts only without If-None-Match. */
@@ -47,22 +55,19 @@ static bool is_not_modified(const struct request_facts *facts, const struct meta
     int64_t since, modified;
     if (facts->if_none_match_n || facts->flags & FACT_MANY_MATCHES)
         return is_listed(facts, pairs_get(meta->headers, STR("etag")));
-    return facts->if_modified_since.p && date_read(str_trim(facts->if_modified_since), INT64_MAX / 2, &since) &&
+    return facts->if_modified_since.p && read_date(str_trim(facts->if_modified_since), &since) &&
            modified_at(meta, &modified) && modified <= since;
 }
 
-/* RFC 9110 section 13.1.5: a strong validator, or the parts of two pages could be put together. */
+/*
+ * RFC 9110 section 13.1.5: a strong validator, or the parts of two pages could be put together. Ranges are of the plain
+ * bytes. A date says nothing of the coding in which the client has the page, nor does an entity tag that came with a
+ * coded one.
+ */
 static bool is_same_as_client_has(const struct request_facts *facts, const struct meta *meta)
 {
-    struct str wish = str_trim(facts->if_range), modified = pairs_get(meta->headers, STR("last-modified"));
-    int64_t date, then;
-    if (!facts->if_range.p)
-        return true;
-    if (wish.n && (*wish.p == '"' || is_weak(wish)))
-        return etag_strongly(wish, pairs_get(meta->headers, STR("etag")));
-    /* A date is strong when the page was made a second or more after it was modified (section 8.8.2.2). */
-    return modified.p && str_eq(wish, modified) && date_read(modified, INT64_MAX / 2, &then) &&
-           date_read(pairs_get(meta->headers, STR("date")), INT64_MAX / 2, &date) && date > then;
+    return !facts->if_range.p || (!(meta->flags & META_CODED) &&
+                                  etag_strongly(str_trim(facts->if_range), pairs_get(meta->headers, STR("etag"))));
 }
 
 static bool read_number(struct str *rest, uint64_t *number)

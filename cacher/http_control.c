@@ -20,6 +20,7 @@ static const struct directive {
     {{"public", 6}, CONTROL_PUBLIC, NONE, 0, false},
     {{"must-revalidate", 15}, CONTROL_MUST_REVALIDATE, NONE, 0, false},
     {{"proxy-revalidate", 16}, CONTROL_PROXY_REVALIDATE, NONE, 0, false},
+    {{"no-transform", 12}, CONTROL_NO_TRANSFORM, NONE, 0, false},
     {{"must-understand", 15}, CONTROL_MUST_UNDERSTAND, NONE, 0, false},
     {{"only-if-cached", 14}, CONTROL_ONLY_IF_CACHED, NONE, 0, false},
     {{"max-age", 7}, CONTROL_MAX_AGE, SECONDS, offsetof(struct control, max_age), true},

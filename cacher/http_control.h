@@ -22,6 +22,7 @@ enum control_flags {
     CONTROL_MIN_FRESH = 1 << 11,
     CONTROL_SWR = 1 << 12, /* stale-while-revalidate */
     CONTROL_SIE = 1 << 13, /* stale-if-error */
+    CONTROL_NO_TRANSFORM = 1 << 14,
 };
 
 #define CONTROL_FIELDS 8 /* fields that private= and no-cache= may name, both together; beyond: as without names */

@@ -57,20 +57,26 @@ static bool has_validator(const struct headers *headers)
     return headers_get(headers, STR("etag")).p || headers_get(headers, STR("last-modified")).p;
 }
 
+/* Why it is for the one who asked alone, whatever its status; STORE_STORED when it is not. */
+static enum store_reason find_owner(const struct headers *headers, const struct control *control)
+{
+    struct vary vary;
+    if (headers_get(headers, STR("set-cookie")).p)
+        return STORE_SET_COOKIE;
+    if (control->flags & CONTROL_PRIVATE)
+        return STORE_PRIVATE;
+    return vary_read(headers, &vary) == VARY_NEVER ? STORE_VARY : STORE_STORED;
+}
+
 /* Whether the response allows it (section 3), lifetimes apart. */
 static enum store_reason find_obstacle(const struct message *response, const struct control *control)
 {
-    struct vary vary;
     bool understood = is_understood(response->status);
     bool must_understand = control->flags & CONTROL_MUST_UNDERSTAND;
     if (!understood)
         return STORE_STATUS;
     if (control->flags & CONTROL_NO_STORE && !must_understand) /* section 5.2.2.3 */
         return STORE_NO_STORE;
-    if (control->flags & CONTROL_PRIVATE)
-        return STORE_PRIVATE;
-    if (vary_read(&response->headers, &vary) == VARY_NEVER)
-        return STORE_VARY;
     return STORE_STORED;
 }
 
@@ -78,27 +84,31 @@ struct judgement store_judge(const struct request_facts *facts, const struct mes
                              const struct arrival *arrival, const struct store_policy *policy, struct meta *meta)
 {
     const struct headers *headers = &response->headers;
-    struct judgement judgement = {STORE_SHARE, STORE_STORED, {0}};
+    struct judgement judgement = {.kind = STORE_SHARE, .reason = STORE_STORED};
     struct control *control = &judgement.control;
     if (!(facts->flags & FACT_READS))
         return no(STORE_METHOD);
     if (facts->flags & FACT_PERSONAL) /* section 3.5; stricter than it: not even with public */
         return no(STORE_PERSONAL);
-    if (headers_get(headers, STR("set-cookie")).p)
-        return no(STORE_SET_COOKIE);
-    if (status_is_error(response->status))
-        return (struct judgement){.kind = STORE_ERROR, .reason = STORE_SERVER_ERROR};
+    bool targeted = targeted_read(control, headers);
+    if (!targeted)
+        control_read(control, headers, STR("cache-control"));
+    enum store_reason owner = find_owner(headers, control), obstacle = find_obstacle(response, control);
+    if (status_is_error(response->status)) {
+        judgement.kind = STORE_ERROR;
+        judgement.reason = STORE_SERVER_ERROR;
+        judgement.for_one = owner != STORE_STORED;
+        return judgement;
+    }
+    if (owner == STORE_SET_COOKIE)
+        return no(owner);
     if (facts->control.flags & CONTROL_NO_STORE) /* section 5.2.1.5 */
         return no(STORE_REQUEST_NO_STORE);
     if (!are_sound(headers))
         return no(STORE_FIELDS);
 
-    bool targeted = targeted_read(control, headers);
-    if (!targeted)
-        control_read(control, headers, STR("cache-control"));
-    enum store_reason obstacle = find_obstacle(response, control);
-    if (obstacle != STORE_STORED)
-        return no(obstacle);
+    if (obstacle != STORE_STORED || owner != STORE_STORED)
+        return no(obstacle != STORE_STORED ? obstacle : owner);
     struct lifetime lifetime =
         fresh_lifetime(control, targeted, response->status, headers, arrival->wall, policy->heuristics);
     if (!lifetime.stated && !lifetime.heuristic && !(control->flags & CONTROL_NO_CACHE))
@@ -117,6 +127,8 @@ struct judgement store_judge(const struct request_facts *facts, const struct mes
         meta->flags |= META_NO_CACHE;
     if (control->flags & (CONTROL_MUST_REVALIDATE | CONTROL_PROXY_REVALIDATE | CONTROL_S_MAXAGE))
         meta->flags |= META_MUST_REVALIDATE;
+    if (control->flags & CONTROL_NO_TRANSFORM) /* section 5.2.2.6: no other codings are made of it */
+        meta->flags |= META_SQUEEZED;
 
     bool no_cache = meta->flags & META_NO_CACHE;
     bool forbidden = meta->flags & META_MUST_REVALIDATE;
@@ -169,7 +181,7 @@ static struct str in_small_letters(struct str name, char small[NAME_MOST])
 void store_headers(const struct judgement *judgement, const struct headers *headers, struct buffer *out)
 {
     static const struct str left_out[] = {
-        {"content-length", 14}, {"age", 3},         {"cdn-cache-control", 17}, {"server-timing", 13},
+        {"content-length", 14}, {"age", 3},         {"server-timing", 13},
         {"cache-status", 12},   {"set-cookie", 10}, {"x-cache-status", 14},
     };
     const struct control *control = &judgement->control;

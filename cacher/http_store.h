@@ -51,6 +51,7 @@ struct judgement {
     enum store_kind kind;
     enum store_reason reason;
     struct control control; /* the one that counts */
+    bool for_one;           /* ERROR: the answer has what is meant for the one who asked */
 };
 
 /*
@@ -62,9 +63,9 @@ struct judgement store_judge(const struct request_facts *facts, const struct mes
 
 /*
  * The header lines to store, as pairs (section 3.1): without those of the connection, those that private= and no-cache=
- * name, and what is made anew for each answer or was meant for us (Content-Length, Age, CDN-Cache-Control,
- * Cache-Status). Names are in small letters then, so that gateways can send the lines as they are. `out->failed` when
- * they are too long.
+ * name, and what is made anew for each answer (Content-Length, Age, Cache-Status). What was meant for us
+ * (CDN-Cache-Control) is stored, since a 304 need not say it again, and left out of answers (http_answer.h). Names are
+ * in small letters then, so that gateways can send the lines as they are. `out->failed` when they are too long.
  */
 void store_headers(const struct judgement *judgement, const struct headers *headers, struct buffer *out);
 

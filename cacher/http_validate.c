@@ -52,6 +52,13 @@ static bool replaces(const struct headers *not_modified, struct str name)
     return headers_get(not_modified, name).p && !is_of_the_body(name) && !header_is_hop_by_hop(not_modified, name);
 }
 
+/* The stored Date is of another answer: where the 304 has none, that it came now is what counts (RFC 9110 section
+ * 6.6.1). */
+static bool stays(const struct headers *not_modified, struct str name)
+{
+    return !replaces(not_modified, name) && !str_eq_nocase(name, STR("date"));
+}
+
 bool validate_update(const struct meta *stored, const struct headers *not_modified, struct headers *out)
 {
     struct str rest = stored->headers;
@@ -60,7 +67,7 @@ bool validate_update(const struct meta *stored, const struct headers *not_modifi
     if (!is_about(stored, not_modified))
         return false;
     while (pairs_next(&rest, &pair))
-        if (!replaces(not_modified, pair.name) && !headers_add(out, pair.name, pair.value))
+        if (stays(not_modified, pair.name) && !headers_add(out, pair.name, pair.value))
             return false;
     for (uint32_t i = 0; i < not_modified->n; i++) {
         const struct header *line = &not_modified->item[i];

@@ -5,15 +5,14 @@
 #define TURNS       3    /* renderings in a row that changes made stale, when nobody waits for one */
 
 /* The answer when there is nothing better: the stored page where the rules of failure allow it. */
-static void give_at_worst(struct life *life, uint64_t now, struct hash key, const struct waiter *w, bool answered,
-                          enum life_action_type worst, enum verdict_reason why)
+static struct life_action *give_at_worst(struct life *life, uint64_t now, struct hash key, const struct waiter *w,
+                                         bool answered, enum life_action_type worst, enum verdict_reason why)
 {
     struct meta meta;
     if (w->rescue && life->store.find(life->store.user, key, &meta) &&
         verdict_may_rescue(&meta, now, &life->changes->epochs, answered))
-        life_give(life, LIFE_GIVE_STORED, key, w->user, WORD_STALE, why);
-    else
-        life_give(life, worst, key, w->user, w->word, w->why);
+        return life_give(life, LIFE_GIVE_STORED, key, w->user, WORD_STALE, why);
+    return life_give(life, worst, key, w->user, w->word, w->why);
 }
 
 /* Sends it, for its first reader if it has one; the change sequence of now is what its reply will be held against. */
@@ -186,11 +185,23 @@ void life_ahead(struct life *life, uint64_t now)
     pump(life, now);
 }
 
-/* Nothing came of it. Those who have more time than the asker had are asked for anew, together. */
-static void fail(struct life *life, uint64_t now, struct fetch *fetch, bool answered, bool anew,
-                 enum life_action_type worst)
+/* How a fetch failed, and what readers get who cannot be given a stored page. */
+struct failure {
+    bool answered; /* with an error */
+    bool anew;     /* those who have more time than the asker had are asked for anew, together */
+    enum life_action_type asker, others;
+};
+
+static const struct failure nothing_came = {false, false, LIFE_GIVE_FAILURE, LIFE_GIVE_FAILURE};
+static const struct failure too_late = {false, true, LIFE_GIVE_FAILURE, LIFE_GIVE_FAILURE};
+static const struct failure error_came = {true, false, LIFE_GIVE_REPLY, LIFE_GIVE_REPLY};
+static const struct failure error_for_one = {true, false, LIFE_GIVE_REPLY, LIFE_GIVE_FAILURE};
+
+/* Nothing that could be stored came of it. */
+static void fail(struct life *life, uint64_t now, struct fetch *fetch, const struct failure *how)
 {
     struct hash key = fetch->key;
+    bool collapsed = fetch->n > 1;
     uint32_t at = fetch_take_waiters(fetch), next;
     fetch_end(life, fetch);
     for (; at != NOBODY; at = next) {
@@ -198,12 +209,13 @@ static void fail(struct life *life, uint64_t now, struct fetch *fetch, bool answ
         struct meta meta;
         next = reader.next;
         bool rescued = reader.rescue && life->store.find(life->store.user, key, &meta) &&
-                       verdict_may_rescue(&meta, now, &life->changes->epochs, answered);
+                       verdict_may_rescue(&meta, now, &life->changes->epochs, how->answered);
         waiter_free(life, at);
-        if (anew && !rescued && !reader.asker && reader.deadline > now + AGAIN_WORTH)
+        if (how->anew && !rescued && !reader.asker && reader.deadline > now + AGAIN_WORTH)
             wait_for(life, now, key, &reader);
         else
-            give_at_worst(life, now, key, &reader, answered, worst, WHY_FAILED);
+            give_at_worst(life, now, key, &reader, how->answered, reader.asker ? how->asker : how->others, WHY_FAILED)
+                ->collapsed = collapsed;
     }
 }
 
@@ -300,7 +312,7 @@ static void take_reply(struct life *life, uint64_t now, struct fetch *fetch, con
         bool usable = reply->not_modified && fetch->validate && state != STATE_ABSENT && state != STATE_GONE &&
                       meta.arrived == fetch->validated && reply->kind != REPLY_ONE;
         if (!usable && !fetch->validate) { /* 304 to no condition: the origin is broken */
-            fail(life, now, fetch, false, false, LIFE_GIVE_FAILURE);
+            fail(life, now, fetch, &nothing_came);
             return;
         }
         if (!usable) {
@@ -348,13 +360,13 @@ bool life_reply(struct life *life, uint64_t now, uint64_t id, const struct life_
         if (of_page)
             memory_failed(life, now, fetch->key, reply->kind != REPLY_FAILED, false);
         /* What was wrong with the time of the asker may be right for the others. */
-        fail(life, now, fetch, false, reply->kind != REPLY_FAILED && fetch->deadline <= now + AGAIN_WORTH,
-             LIFE_GIVE_FAILURE);
+        fail(life, now, fetch,
+             reply->kind != REPLY_FAILED && fetch->deadline <= now + AGAIN_WORTH ? &too_late : &nothing_came);
         break;
     case REPLY_ERROR:
         if (of_page)
             memory_failed(life, now, fetch->key, reply->upstream, true);
-        fail(life, now, fetch, true, false, LIFE_GIVE_REPLY);
+        fail(life, now, fetch, reply->for_one ? &error_for_one : &error_came);
         break;
     case REPLY_SHARE:
     case REPLY_KEEP:
@@ -400,7 +412,7 @@ void life_tick(struct life *life, uint64_t now)
             if (now >= fetch->deadline + FETCH_GRACE) {
                 if (is_of_the_page(life, fetch))
                     memory_failed(life, now, fetch->key, true, false);
-                fail(life, now, fetch, false, true, LIFE_GIVE_FAILURE);
+                fail(life, now, fetch, &too_late);
             } else if (fetch->deadline + FETCH_GRACE < life->due) {
                 life->due = fetch->deadline + FETCH_GRACE;
             }

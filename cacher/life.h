@@ -103,6 +103,7 @@ struct life_reply {
     bool not_modified;    /* it is a 304 to our validation, and it is about the record */
     bool not_about;       /* it is a 304 that is not, or the page could not be merged: ask again without conditions */
     bool upstream;        /* ERROR: 502, 503, 504 */
+    bool for_one;         /* ERROR: only the one who asked may see it; for the others it is a failure */
     const uint64_t *row_tags; /* hashes of the reply's row tags; of a 304 those of the record too, and its broad ones */
     uint32_t row_tags_n, broad;
 };

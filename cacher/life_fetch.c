@@ -69,13 +69,14 @@ bool life_next(struct life *life, struct life_action *action)
     return true;
 }
 
-void life_give(struct life *life, enum life_action_type type, struct hash key, void *user, enum cache_word word,
-               enum verdict_reason why)
+struct life_action *life_give(struct life *life, enum life_action_type type, struct hash key, void *user,
+                              enum cache_word word, enum verdict_reason why)
 {
     struct life_action *action = life_act(life, type, key);
     action->user = user;
     action->word = word;
     action->why = why;
+    return action;
 }
 
 /* ---- readers ---- */

@@ -69,8 +69,8 @@ struct life {
 
 /* Appends an action, to be filled in. */
 struct life_action *life_act(struct life *life, enum life_action_type type, struct hash key);
-void life_give(struct life *life, enum life_action_type type, struct hash key, void *user, enum cache_word word,
-               enum verdict_reason why);
+struct life_action *life_give(struct life *life, enum life_action_type type, struct hash key, void *user,
+                              enum cache_word word, enum verdict_reason why);
 
 /* Readers: a copy in a place of the pool, or NOBODY when there is none left. */
 uint32_t waiter_new(struct life *life, const struct waiter *from);

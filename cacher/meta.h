@@ -23,7 +23,8 @@ enum meta_flags {
     META_GONE = 1 << 2,            /* never used again */
     META_MARKER = 1 << 3,          /* no page: says what the key varies on */
     META_QUERY = 1 << 4,           /* the key has a query: anybody can make up such keys */
-    META_SQUEEZED = 1 << 5,        /* better codings were made, as far as there are better ones */
+    META_SQUEEZED = 1 << 5,        /* better codings were made, as far as there are better ones, or may not be */
+    META_CODED = 1 << 6,           /* it came in a coding: its validators are of that form's bytes */
 };
 
 struct meta {

@@ -183,6 +183,8 @@ static void measure(struct store *store)
         free_pages += n;
     }
     mdb_cursor_close(cursor);
+    /* What is scarce at one time need not be for ever. */
+    store->kept_free -= (store->kept_free - store->limit / 10) / 16;
     store->overhead = (int64_t)((info.me_last_pgno + 1 - free_pages) * stat.ms_psize) - (int64_t)store->stats.bytes;
 }
 

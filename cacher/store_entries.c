@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault.h"
 #include "store_writer.h"
 
 #define RECENT_MOST 128 /* puts whose tags wait to be indexed together: some thousand leaves' worth of work, 2 ms */
@@ -321,6 +322,8 @@ bool store_put_meta(struct store *store, const struct hash *key, struct str meta
 {
     struct entry_head head;
     struct store_view view;
+    if (fault("store-put-meta", STR("")))
+        return store_fail(store, "a fault of a test", MDB_MAP_FULL);
     if (meta.n > STORE_META_MAX || !store_begin(store) || !find(store, key, &head, &view))
         return false;
     return change(store, key, head, head, &view, meta);

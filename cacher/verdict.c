@@ -121,6 +121,8 @@ static enum verdict judge(const struct request_facts *facts, const struct meta *
                           const struct epochs *epochs, struct notes *notes)
 {
     const struct standing *standing = &notes->standing;
+    if (!facts_may_share(facts) && facts->flags & FACT_READS && facts->control.flags & CONTROL_ONLY_IF_CACHED)
+        return conclude(notes, VERDICT_GATEWAY_TIMEOUT, WORD_MISS, WHY_PERSONAL);
     if (!facts_may_share(facts))
         return conclude(notes, VERDICT_PASS, WORD_BYPASS, facts->flags & FACT_PERSONAL ? WHY_PERSONAL : WHY_METHOD);
     switch (standing->state) {
@@ -148,10 +150,9 @@ static enum verdict judge(const struct request_facts *facts, const struct meta *
 enum verdict cache_verdict(const struct request_facts *facts, const struct meta *meta, uint64_t now,
                            const struct epochs *epochs, struct notes *notes)
 {
-    struct notes unwanted = {0};
+    struct notes unwanted;
     notes = notes ? notes : &unwanted;
-    notes->form = FORM_WHOLE;
-    notes->standing = standing_of(meta, now, epochs);
+    *notes = (struct notes){.form = FORM_WHOLE, .standing = standing_of(meta, now, epochs)};
     enum verdict verdict = judge(facts, meta, now, epochs, notes);
     if (verdict == VERDICT_SERVE || verdict == VERDICT_SERVE_AND_REFRESH)
         notes->form = condition_form(facts, meta, &notes->part);

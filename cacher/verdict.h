@@ -80,7 +80,9 @@ struct notes {
     struct standing standing;
     enum cache_word word;
     enum verdict_reason why;
-    enum form form; /* of the stored page, when it is served */
+    bool forwarded;      /* the origin was asked before the page was given after all */
+    uint32_t fwd_status; /* its status, 0 when it gave none */
+    enum form form;      /* of the stored page, when it is served */
     struct part part;
 };
 

@@ -263,6 +263,16 @@ void hits_report(struct loop *loop)
     hits->used_n = 0;
 }
 
+/* How the cache came to an answer that it does not have. */
+static void send_status(h2o_req_t *req, const struct notes *notes)
+{
+    char *text = h2o_mem_alloc_pool(&req->pool, CACHE_STATUS_SIZE);
+    struct cache_note note = {.word = notes->word, .why = notes->why};
+    size_t n = cache_status_write(&note, text);
+    reply_line(req, NULL, STR("x-cache-status"), str_of(cache_word_text(notes->word)));
+    reply_line(req, NULL, STR("cache-status"), (struct str){text, (uint32_t)n});
+}
+
 bool hit_answer(struct loop *loop, h2o_req_t *req)
 {
     struct hits *hits = loop->hits;
@@ -282,6 +292,7 @@ bool hit_answer(struct loop *loop, h2o_req_t *req)
         if (verdict == VERDICT_SERVE_AND_REFRESH)
             ask_refresh(loop, &look, now);
     } else if (verdict == VERDICT_GATEWAY_TIMEOUT) {
+        send_status(req, &notes);
         page_send(req, PAGE_NOT_STORED, 0);
         served = true;
     }

@@ -12,9 +12,9 @@
 
 #define FAULTS_MAX 16
 
-enum action { ACTION_KILL, ACTION_ABORT, ACTION_EXIT, ACTION_STOP, ACTION_HANG, ACTION_SLEEP };
+enum action { ACTION_KILL, ACTION_ABORT, ACTION_EXIT, ACTION_STOP, ACTION_HANG, ACTION_SLEEP, ACTION_FAIL };
 
-static const char *const action_words[] = {"kill", "abort", "exit", "stop", "hang", "sleep"};
+static const char *const action_words[] = {"kill", "abort", "exit", "stop", "hang", "sleep", "fail"};
 
 struct fault_point {
     struct str point, detail; /* detail.p is NULL: any */
@@ -30,8 +30,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Noreturn void refuse(const char *item, size_t n)
 {
     fprintf(stderr,
-            "FILMYFLY_FAULT: \"%.*s\" is not point[@detail]:action, action being kill, abort, exit, stop, hang or "
-            "sleep<ms>.\n",
+            "FILMYFLY_FAULT: \"%.*s\" is not point[@detail]:action, action being kill, abort, exit, stop, hang, "
+            "sleep<ms> or fail.\n",
             (int)n, item);
     _exit(2);
 }
@@ -106,17 +106,22 @@ static void act(const struct fault_point *f)
     case ACTION_SLEEP:
         nanosleep(&rest, NULL);
         break;
+    case ACTION_FAIL:
+        break;
     }
 }
 
-void fault(const char *point, struct str detail)
+bool fault(const char *point, struct str detail)
 {
+    bool fails = false;
     pthread_once(&once, parse_faults);
     for (size_t i = 0; i < n_points; i++) {
         if (str_eq(points[i].point, str_of(point)) && (!points[i].detail.p || str_eq(points[i].detail, detail))) {
             act(&points[i]);
+            fails |= points[i].action == ACTION_FAIL;
         }
     }
+    return fails;
 }
 
 #endif

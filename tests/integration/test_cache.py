@@ -328,6 +328,22 @@ def aged(site):
         "304 without etag": (cached(OLD, "max-age=1", etag), Page(304, [("cache-control", "max-age=60")])),
         "304 of another": (cached(OLD, "max-age=1", etag), Page(304, [("etag", '"another"')]), ok),
         "304 by date": (cached(OLD, "max-age=1", LAST_MODIFIED), Page(304, [("cache-control", "max-age=60")])),
+        "304 that keeps CDN-Cache-Control": (
+            Page(headers=[("cdn-cache-control", "max-age=1"), ("cache-control", "no-store"), etag], body=OLD),
+            Page(304, [etag, ("cache-control", "no-store")]),
+            FAILED,
+        ),
+        "304 without Date": (
+            Page(headers=[("expires", date(1)), ("date", date(0)), etag], body=OLD),
+            lambda m: Page(304, [etag, ("expires", date(60))]),
+            FAILED,
+        ),
+        "304 that varies": (
+            cached(OLD, "max-age=1", etag),
+            *[lambda m: Page(304, [etag, ("vary", "x-a")]) if m.header("if-none-match") else
+              cached(NEW, "max-age=60", ("vary", "x-a"))] * 2,
+        ),
+        "503 with a cookie": (cached(OLD, "max-age=1, stale-if-error=60"), Page(503, [("set-cookie", "a=b")], b"error\n")),
         "304 that forbids": (
             cached(OLD, "max-age=1", etag),
             Page(304, [etag, ("cache-control", "no-store")]),
@@ -418,6 +434,15 @@ def test_stale_if_error(site, aged, name):
     assert site.count(aged[name]) == 2, "a page held down was asked for again"
 
 
+def test_an_error_that_sets_a_cookie_is_an_error(site, aged):
+    target = aged["503 with a cookie"]
+    for _ in range(3):
+        answer = site.get(target)
+        assert (answer.status, answer.body, answer.line("set-cookie")) == (200, OLD, None)
+        assert answer.line("x-cache-status") == "STALE"
+    assert site.count(target) == 2, "a page held down was asked for again"
+
+
 @pytest.mark.parametrize("name", ["sie over", "no sie 500", "sie must-revalidate"])
 def test_without_stale_if_error_the_error_is_told(site, aged, name):
     answer = site.get(aged[name])
@@ -447,6 +472,7 @@ def test_304_renews_the_stored_page(site, aged):
     assert asked.header("if-none-match") == '"old"' and asked.header("if-modified-since") == LAST_MODIFIED[1]
     again = site.get(target)
     assert again.line("x-cache-status") == "HIT" and again.body == OLD
+    assert (status_of(answer)["fwd"], status_of(answer)["fwd-status"]) == ("stale", "304")
     for each in (answer, again):
         assert (each.line("x-kept"), each.lines("x-new"), each.lines("x-twice")) == ("1", [b"yes"], [b"b", b"c"])
         assert each.line("cache-control") == "max-age=60"
@@ -460,6 +486,30 @@ def test_304_that_names_no_validator(site, aged, name):
 
 def test_304_matches_weakly(site, aged):
     assert site.get(aged["304 weak"]).body == OLD and site.count(aged["304 weak"]) == 2
+
+
+def test_304_keeps_what_it_does_not_say(site, aged):
+    target = aged["304 that keeps CDN-Cache-Control"]
+    assert [site.get(target).body for _ in range(2)] == [OLD, OLD] and site.count(target) == 2
+    answer = site.get(target)
+    assert answer.line("x-cache-status") == "HIT" and answer.line("cdn-cache-control") is None
+
+
+def test_304_without_date_came_now(site, aged):
+    """Expires counts from Date, and the Date of before would make more of it."""
+    answer = [site.get(aged["304 without Date"]) for _ in range(2)][1]
+    assert answer.line("x-cache-status") == "HIT"
+    lifetime = int(status_of(answer)["ttl"]) + int(answer.line("age"))
+    assert lifetime <= 60, "it was counted from the first answer's Date"
+
+
+def test_304_that_begins_to_vary_is_asked_again_without_conditions(site, aged):
+    target = aged["304 that varies"]
+    for value in ("1", "2"):
+        answers = [site.get(target, ("x-a", value)) for _ in range(2)]
+        assert [(answer.status, answer.body) for answer in answers] == [(200, NEW)] * 2
+        assert answers[1].line("x-cache-status") == "HIT"
+    assert site.count(target) == 4
 
 
 def test_304_about_another_page_is_asked_again_without_conditions(site, aged):
@@ -523,6 +573,9 @@ def test_only_if_cached(site, aged):
     nothing = site.put(cached())
     answer = site.get(nothing, ("cache-control", "only-if-cached"))
     assert answer.status == 504 and site.count(nothing) == 0
+    assert status_of(answer) == {"detail": "absent"} and answer.line("x-cache-status") == "MISS"
+    mine = site.get(nothing, SESSION, ("cache-control", "only-if-cached"))
+    assert (mine.status, site.count(nothing), status_of(mine)) == (504, 0, {"detail": "personal"})
     assert site.get(aged["only-if-cached"], ("cache-control", "only-if-cached")).status == 504
     assert site.word(aged["only-if-cached swr"], ("cache-control", "only-if-cached")) == "UPDATING"
     assert site.word(aged["fresh"], ("cache-control", "only-if-cached")) == "HIT"
@@ -613,7 +666,9 @@ def test_a_range_miss_fetches_the_whole(site):
 
 
 def test_if_range(site, digits):
-    for wish, status in (('"digits"', 206), ('"other"', 200), ('W/"digits"', 200), (date(0), 200)):
+    """Ranges are of the plain bytes: of a page that came in gzip the tag is that of other bytes."""
+    coded = site.get(digits, ("accept-encoding", "gzip")).line("content-encoding") == "gzip"
+    for wish, status in (('"digits"', 200 if coded else 206), ('"other"', 200), ('W/"digits"', 200), (date(0), 200)):
         assert site.get(digits, ("range", "bytes=0-1"), ("if-range", wish)).status == status, wish
 
 
@@ -778,6 +833,22 @@ def test_hop_by_hop_lines_never_pass(site):
         assert not names & {"transfer-encoding", "proxy-connection"} and answer.lines("connection") == [b"close"]
 
 
+def test_lifetimes_are_guessed_where_that_is_switched_on(certificate):
+    """Section 4.2.2: a tenth of the time since the page was modified."""
+    env = {"FILMYFLY_CACHE_DIR": "cache", "FILMYFLY_HEURISTICS": "on"}
+    pipeline = Pipeline("", certificate, renderers=0, dbproxies=0, env=env)
+    with Origin(pipeline.run_dir) as origin, pipeline:
+        own = Site(pipeline, origin)
+        target = own.put(cached())
+        wait_until(lambda: own.word(target) == "HIT", 5, "the first hit")
+        guessed, not_said = own.put(Page(headers=[("last-modified", date(-1000))])), own.put(Page())
+        other_status = own.put(Page(status=302, headers=[("last-modified", date(-1000))]))
+        assert [own.word(guessed) for _ in range(2)] == ["MISS", "HIT"]
+        assert 90 <= int(status_of(own.get(guessed))["ttl"]) <= 100
+        for target in (not_said, other_status):
+            assert [own.word(target) for _ in range(2)] == ["MISS", "BYPASS"]
+
+
 def test_lines_keep_their_order_and_repeats(site):
     lines = [("x-twice", "one"), ("x-other", "a  b"), ("x-twice", 'two, "three"'), ("link", "</a>"), ("link", "</b>")]
     target = site.put(cached(b"page\n", "max-age=60", *lines))
@@ -884,6 +955,9 @@ def test_cache_status_tells_why(site, page, headers, words, said):
 def test_cache_status_of_a_miss(site):
     told = status_of(site.get(site.put(cached())))
     assert told == {"fwd": "uri-miss", "fwd-status": "200", "stored": True, "detail": "absent"}
+    varying = site.put(lambda m: cached(b"page\n", "max-age=60", ("vary", "x-a")))
+    told = [status_of(site.get(varying, ("x-a", value)))["fwd"] for value in "12"]
+    assert told == ["uri-miss", "vary-miss"]
     told = status_of(site.get(site.put(cached()), method="POST", body=b"x"))
     assert (told["fwd"], told["fwd-status"]) == ("method", "200")
 

@@ -117,3 +117,26 @@ def test_those_who_give_up_do_not_stop_the_others(pipeline):
     first.close()
     answers, _ = crowd(pipeline, "/left", 10)
     assert {answer.body for answer in answers} == {b"one"} and pipeline.origin.count("/left") == 1
+
+
+def test_named_fields_are_for_the_one_who_asked(pipeline):
+    """private= and no-cache= name lines that are not for those who only waited (RFC 9111 sections 5.2.2.4, 5.2.2.7)."""
+    control = 'max-age=60, private="x-secret", no-cache="x-checked, x-other"'
+    lines = [("x-secret", "s"), ("x-checked", "c"), ("X-Other", "o"), ("x-for-all", "a")]
+    pipeline.origin.pages["/named"] = cached(b"one", control, *lines, delay=0.5)
+    answers, _ = crowd(pipeline, "/named", 20)
+    assert pipeline.origin.count("/named") == 1 and {answer.body for answer in answers} == {b"one"}
+    assert {answer.line("x-for-all") for answer in answers} == {"a"}
+    for name in ("x-secret", "x-checked", "x-other"):
+        assert {answer.line(name) for answer in answers} == {None}, name
+
+
+@pytest.mark.parametrize("line", [("set-cookie", "a=b"), ("cache-control", "private"), ("vary", "*")])
+def test_an_error_for_one_is_not_given_to_others(pipeline, line):
+    target = f"/error-{line[0]}"
+    pipeline.origin.pages[target] = Page(status=503, headers=[line], body=b"of one", delay=0.5)
+    answers, _ = crowd(pipeline, target, 20)
+    assert {answer.status for answer in answers} == {503}
+    assert [answer.body for answer in answers].count(b"of one") == 1, "an answer for one was given to all"
+    assert pipeline.origin.count(target) == 1
+    assert len([answer for answer in answers if answer.line("set-cookie")]) <= 1

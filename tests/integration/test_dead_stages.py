@@ -389,7 +389,8 @@ def test_a_change_that_cannot_be_recorded_is_not_served_as_fresh(rig):
 # ---- Room
 
 
-def test_junk_queries_cannot_push_out_what_is_used(rig):
+@pytest.mark.parametrize("junk", ["/movies?x={}", "/movie/none-{}"], ids=["queries", "addresses of no page"])
+def test_junk_cannot_push_out_what_is_used(rig, junk):
     """Anybody can make up addresses. 20 MB of them go through a store of 8 MB, whose pages stay."""
     made = rig(FILMYFLY_CACHE_SIZE="8M")
     body = bytes(range(256)) * 15
@@ -403,9 +404,10 @@ def test_junk_queries_cannot_push_out_what_is_used(rig):
     connection = client.connect(made.pipeline.http)
     with connection, connection.makefile("rb") as file:
         for n in range(5000):
-            made.origin.pages[f"/movies?x={n}"] = cached(body, "max-age=600")
-            connection.sendall(client.request_bytes("GET", f"/movies?x={n}"))
-            assert client.read_answer(file).status == 200
+            status = 200 if "?" in junk else 404
+            made.origin.pages[junk.format(n)] = cached(body, "max-age=600", status=status)
+            connection.sendall(client.request_bytes("GET", junk.format(n)))
+            assert client.read_answer(file).status == status
     words = [made.word(target) for target in good]
     assert words == ["HIT"] * len(good), f"{words.count('MISS')} of {len(good)} pages were pushed out by junk"
     stats = made.pipeline["cacher"][0].stats()

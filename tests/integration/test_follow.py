@@ -192,6 +192,46 @@ def test_a_death_before_the_commit_asks_again(rig):
     rig.until(lambda: rig.get("/one") > first)
 
 
+def test_a_death_after_marks_that_had_no_room(rig):
+    """The marks fail, as when the store's map is full; the cursor after them is kept, and everything counts as changed."""
+    log = rig.open_log()
+    rig.start()
+    rig.asked()
+    log.answer("A")
+    rig.asked()
+    first = rig.get("/one")
+    rig.stop()
+    rig.start(FILMYFLY_FAULT="store-put-meta:fail,cacher-changes-kept:kill")
+    assert rig.asked() == "A"
+    log.answer("B", "page:/one")
+    rig.until(lambda: rig.cacher.poll() is not None)
+    rig.stop()
+    rig.start()
+    assert rig.asked() == "B"
+    rig.until(lambda: rig.get("/one") > first)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_purge_by_prefix_goes_on_after_a_death(rig, hard):
+    rig.start()
+    inside, outside = rig.get("/in/1"), rig.get("/out/1")
+    assert rig.get("/in/1") == inside
+    rig.stop()
+    rig.start(FILMYFLY_FAULT="cacher-changes-kept:kill")
+    fields = {"deadline": wire.deadline_in(3), "method": "POST", "scheme": "cacher", "client": "", "headers": [], "trace": "",
+              "target": "/purge/prefix" + ("?hard" if hard else "")}
+    rig.left.submit("REQUEST", fields, lambda answer: None, b"https://localhost/in/", again=False)
+    rig.until(lambda: rig.cacher.poll() is not None)
+    rig.stop()
+    rig.start()
+    rig.pass_time(0.2)
+    if hard:
+        assert rig.get("/in/1") > inside
+    else:
+        rig.until(lambda: rig.get("/in/1") > inside)
+    assert rig.get("/out/1") == outside
+
+
 def test_pages_of_before_the_first_cursor_are_made_anew(rig):
     rig.start()
     first = rig.get("/one")

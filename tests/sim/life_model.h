@@ -130,6 +130,7 @@ static struct changes changes;
 static const struct hash seed_of_hashes = {7, 9};
 static uint64_t now = BOOT, step, seed, commits, lives, last_step, wall_offset;
 static bool upstream_dead;
+static bool error_for_one; /* of the reply at hand */
 static unsigned open_readers;
 static enum cache_word given; /* with the latest answer */
 

@@ -98,6 +98,8 @@ static void drain(const struct flight *flight, const struct meta *meta, bool err
         case LIFE_GIVE_REPLY:
             check(flight && !(failing && !error), "a reply is given that did not come", reader->key);
             check_reply(reader, flight, error);
+            check(!error || !error_for_one || (flight->asker == reader && flight->serial == reader->serial),
+                  "an error that is for one is given to another", reader->key);
             check(!error || reader->personal || !must_rescue(reader->key, true),
                   "a reader gets an error though a page may be given", reader->key);
             stats.replies++;
@@ -105,7 +107,8 @@ static void drain(const struct flight *flight, const struct meta *meta, bool err
         case LIFE_GIVE_FAILURE:
             check(failing || now >= reader->deadline || keys[reader->key].given_up == step,
                   "a reader is refused for nothing", reader->key);
-            check(reader->personal || !must_rescue(reader->key, false),
+            check(!error || error_for_one, "an error is not told", reader->key);
+            check(reader->personal || !must_rescue(reader->key, error),
                   "a reader gets a failure though a page may be given", reader->key);
             stats.failures++;
             break;
@@ -236,6 +239,7 @@ static bool fill_reply(struct flight *f, struct life_reply *reply, struct meta *
     if (keys[f->key].faulty && !one_in(10)) {
         reply->kind = REPLY_ERROR;
         reply->upstream = one_in(2);
+        reply->for_one = error_for_one = one_in(3);
         *error = true;
         return false;
     }

@@ -67,6 +67,9 @@ static void if_modified_since_counts_without_if_none_match(void **state) /* sect
     assert_int_equal(GET("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT"), FORM_WHOLE);
     assert_int_equal(GET("if-modified-since", "now"), FORM_WHOLE);
     assert_int_equal(GET("if-modified-since", "Sun, 06 Nov 1994 08:49:38 GMT", "if-none-match", "\"b\""), FORM_WHOLE);
+    /* RFC 850 does not say the century (section 5.6.7). */
+    assert_int_equal(GET("if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT"), FORM_NOT_MODIFIED);
+    assert_int_equal(GET("if-modified-since", "Sunday, 06-Nov-94 08:49:36 GMT"), FORM_WHOLE);
     PAGE("date", "Sun, 06 Nov 1994 08:49:37 GMT");
     assert_int_equal(GET("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT"), FORM_NOT_MODIFIED);
     PAGE("x", "y");
@@ -117,10 +120,13 @@ static void if_range_wants_a_strong_validator(void **state) /* section 13.1.5 */
     assert_int_equal(GET("range", "bytes=0-0", "if-range", "\"a\""), FORM_PART);
     assert_int_equal(GET("range", "bytes=0-0", "if-range", "\"b\""), FORM_WHOLE);
     assert_int_equal(GET("range", "bytes=0-0", "if-range", "W/\"a\""), FORM_WHOLE);
-    assert_int_equal(GET("range", "bytes=0-0", "if-range", "Sun, 06 Nov 1994 08:49:37 GMT"), FORM_PART);
-    assert_int_equal(GET("range", "bytes=0-0", "if-range", "Sun, 06 Nov 1994 08:49:38 GMT"), FORM_WHOLE);
+    /* The client may have a coded form of that date: ours have one date and several forms. */
+    assert_int_equal(GET("range", "bytes=0-0", "if-range", "Sun, 06 Nov 1994 08:49:37 GMT"), FORM_WHOLE);
     assert_int_equal(GET("range", "bytes=0-0", "if-range", ""), FORM_WHOLE);
     assert_int_equal(GET("range", "bytes=0-0", "if-none-match", "\"a\""), FORM_NOT_MODIFIED);
+    meta.flags |= META_CODED;
+    assert_int_equal(GET("range", "bytes=0-0", "if-range", "\"a\""), FORM_WHOLE);
+    assert_int_equal(GET("range", "bytes=0-0"), FORM_PART);
     PAGE("etag", "W/\"a\"", "last-modified", "Sun, 06 Nov 1994 08:49:37 GMT", "date", "Sun, 06 Nov 1994 08:49:37 GMT");
     assert_int_equal(GET("range", "bytes=0-0", "if-range", "W/\"a\""), FORM_WHOLE);
     assert_int_equal(GET("range", "bytes=0-0", "if-range", "Sun, 06 Nov 1994 08:49:37 GMT"), FORM_WHOLE);
@@ -145,6 +151,12 @@ static void the_answer_tells_how_it_came(void **state) /* RFC 9211 */
         (struct cache_note){.why = WHY_UNCACHEABLE, .forwarded = true, .fwd_status = 200, .not_stored = "set-cookie"};
     cache_status_write(&note, text);
     assert_string_equal(text, "FilmyFly; fwd=bypass; fwd-status=200; detail=set-cookie");
+    note = (struct cache_note){.why = WHY_ABSENT, .forwarded = true, .fwd_status = 200, .variant = true};
+    cache_status_write(&note, text);
+    assert_string_equal(text, "FilmyFly; fwd=vary-miss; fwd-status=200; detail=absent");
+    note = (struct cache_note){.word = WORD_MISS, .why = WHY_ABSENT}; /* only-if-cached */
+    cache_status_write(&note, text);
+    assert_string_equal(text, "FilmyFly; detail=absent");
     note = (struct cache_note){.why = WHY_AGE, .forwarded = true};
     cache_status_write(&note, text);
     assert_string_equal(text, "FilmyFly; fwd=stale; detail=age");

@@ -174,7 +174,22 @@ static void what_is_personal_is_never_stored(void **state) /* sections 3, 3.5, 5
     assert_int_equal(JUDGE("cache-control", "max-age=60"), STORE_NOT);
     response.status = 503;
     request.method = STR("GET");
-    assert_int_equal(JUDGE("cache-control", "max-age=60", "set-cookie", "a"), STORE_NOT);
+    assert_int_equal(JUDGE("cache-control", "max-age=60"), STORE_ERROR);
+    assert_false(judgement.for_one);
+    /* It says nothing of the page, but may show something of a visitor. */
+    static const char *const own[][2] = {
+        {"set-cookie", "a"}, {"cache-control", "private"}, {"cdn-cache-control", "private"}, {"vary", "*"}};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(JUDGE(own[i][0], own[i][1]), STORE_ERROR);
+        assert_true(judgement.for_one);
+    }
+}
+
+static void what_must_not_be_transformed_gets_no_other_coding(void **state) /* section 5.2.2.6 */
+{
+    (void)state;
+    JUDGE("cache-control", "max-age=60, no-transform");
+    assert_true(meta.flags == META_SQUEEZED && judgement.kind == STORE_SHARE);
 }
 
 static void only_statuses_that_are_understood(void **state)
@@ -208,11 +223,11 @@ static void header_lines_of_a_connection_or_named_are_left_out(void **state) /* 
     struct str rest = buffer_str(&packed);
     struct header pair;
     unsigned n = 0;
-    static const char *const stay[] = {"x-stays", "x-stays", "etag"};
+    static const char *const stay[] = {"cdn-cache-control", "x-stays", "x-stays", "etag"};
     while (pairs_next(&rest, &pair))
         if (!str_eq(pair.name, STR("cache-control")))
-            assert_true(n < 3 && str_eq(pair.name, str_of(stay[n++])));
-    assert_int_equal(n, 3);
+            assert_true(n < 4 && str_eq(pair.name, str_of(stay[n++])));
+    assert_int_equal(n, 4);
 }
 
 static void tags_become_hashes_and_slots(void **state)
@@ -383,6 +398,7 @@ int main(void)
         TEST(lifetimes_are_guessed_only_where_it_is_permitted),
         TEST(the_age_counts_from_the_origin),
         TEST(what_is_personal_is_never_stored),
+        TEST(what_must_not_be_transformed_gets_no_other_coding),
         TEST(only_statuses_that_are_understood),
         TEST(header_lines_of_a_connection_or_named_are_left_out),
         TEST(tags_become_hashes_and_slots),
