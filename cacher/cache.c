@@ -280,7 +280,7 @@ static bool ask_from_record(struct cache *cache, const struct hash *key, struct 
     headers_add(&ask->headers, STR("host"), host);
     headers_add(&ask->headers, STR("accept-encoding"), STR("gzip"));
     for (struct str rest = meta.vary; pairs_next(&rest, &pair);)
-        if (pair.value.p)
+        if (pair.value.p && !str_eq_nocase(pair.name, STR("host")))
             headers_add(&ask->headers, pair.name, pair.value);
     return true;
 }
@@ -333,18 +333,25 @@ static void give_busy(struct cache *cache, struct visitor *visitor)
     cache_give(cache, visitor, &cache->answer, NULL);
 }
 
-/* only-if-cached, and it is not (RFC 9111 section 5.2.1.7). */
-static void give_timeout(struct cache *cache, struct visitor *visitor, enum verdict_reason why)
+/* An answer of our own: 504 for only-if-cached when it is not (RFC 9111 section 5.2.1.7), 503 where the origin's error
+ * was for another. */
+static void give_own(struct cache *cache, const struct life_action *action, unsigned status)
 {
     struct message *answer = &cache->answer;
-    struct cache_note note = {.word = WORD_MISS, .why = why};
-    char status[CACHE_STATUS_SIZE];
-    *answer = (struct message){.type = MESSAGE_RESPONSE, .status = 504};
+    struct cache_note note = {.word = action->word, .why = action->why, .forwarded = action->type == LIFE_GIVE_ERROR};
+    struct str sentence = STR("This page cannot be had at the moment.\n");
+    char text[CACHE_STATUS_SIZE];
+    zmq_msg_t body;
+    *answer = (struct message){.type = MESSAGE_RESPONSE, .status = status};
+    headers_add(&answer->headers, STR("content-type"), STR("text/plain"));
     headers_add(&answer->headers, STR("cache-control"), STR("no-store"));
-    headers_add(&answer->headers, STR("x-cache-status"), STR("MISS"));
-    headers_add(&answer->headers, STR("cache-status"),
-                (struct str){status, (uint32_t)cache_status_write(&note, status)});
-    cache_give(cache, visitor, answer, NULL);
+    headers_add(&answer->headers, STR("x-cache-status"), str_of(cache_word_text(note.word)));
+    headers_add(&answer->headers, STR("cache-status"), (struct str){text, (uint32_t)cache_status_write(&note, text)});
+    if (zmq_msg_init_size(&body, sentence.n) != 0)
+        abort();
+    memcpy(zmq_msg_data(&body), sentence.p, sentence.n);
+    cache_give(cache, action->user, answer, &body);
+    zmq_msg_close(&body);
 }
 
 static void forget(struct cache *cache, const struct hash *key)
@@ -384,11 +391,14 @@ static void act(struct cache *cache, const struct life_action *action)
     case LIFE_GIVE_FAILURE:
         cache_give_failure(cache, action->user);
         break;
+    case LIFE_GIVE_ERROR:
+        give_own(cache, action, 503);
+        break;
     case LIFE_GIVE_BUSY:
         give_busy(cache, action->user);
         break;
     case LIFE_GIVE_TIMEOUT:
-        give_timeout(cache, action->user, action->why);
+        give_own(cache, action, 504);
         break;
     }
 }

@@ -35,12 +35,18 @@ static void mark(struct cache *cache, const struct hash *key, enum mark how, uin
         life_wish(cache->life, *key, used);
 }
 
+/* Without it nobody knows which pages there are; it may be opened again with all of them. */
+static bool is_readable(struct cache *cache)
+{
+    return store_state(cache->options.store, CACHE_STATE).p;
+}
+
 static void mark_tagged(struct cache *cache, uint64_t tag, enum mark how, uint64_t seq, uint64_t at)
 {
     struct hash keys[PART], after;
     const struct hash *from = NULL;
     size_t n, all = 0;
-    if (!cache_wrote(cache, store_index(cache->options.store))) { /* nobody knows which pages to mark */
+    if (!cache_wrote(cache, store_index(cache->options.store) && is_readable(cache))) { /* which pages to mark? */
         cache->withdrew = true;
         cache->withdrew_hard |= how == MARK_GONE;
     }
@@ -211,6 +217,8 @@ void cache_purge_on(struct cache *cache)
         size_t n = cache->options.store
                        ? store_keys(cache->options.store, purge->begun ? &purge->after : NULL, keys, PART)
                        : 0;
+        if (n == 0 && cache->options.store && !is_readable(cache))
+            break;
         if (n == 0) {
             purge_free(cache);
             cache->state_changed = true;

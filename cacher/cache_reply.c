@@ -293,7 +293,9 @@ static bool put_page(struct cache *cache, struct reply *reply, const struct life
         if (!cache_find(cache, &key, &old, &view))
             return false;
         meta->plain = old.plain;
-        meta->flags |= old.flags & (META_SQUEEZED | META_CODED);
+        meta->flags |= old.flags & META_SQUEEZED;
+        if (old.flags & META_CODED || !(view.bodies & 1u << STORE_IDENTITY))
+            meta->flags |= META_CODED;
         return !cache->headers.failed && write_meta(cache, meta) &&
                cache_wrote(cache, store_put_meta(cache->options.store, &key, buffer_str(&cache->meta_bytes)));
     }
@@ -380,11 +382,12 @@ void cache_give_stored(struct cache *cache, struct visitor *visitor, const struc
         return;
     }
     message_unpack(visitor->request.p, visitor->request.n, &cache->request);
+    bool origin = cache->reply && cache->reply->answer->type == MESSAGE_RESPONSE;
     bool has = meta.status == 200 && has_it(&cache->request, pairs_get(meta.headers, STR("etag")));
     struct notes notes = {.word = action->word,
                           .why = action->why,
                           .forwarded = cache->reply || action->why == WHY_FAILED,
-                          .fwd_status = cache->reply ? (uint32_t)cache->reply->answer->status : 0,
+                          .fwd_status = origin ? (uint32_t)cache->reply->answer->status : 0,
                           .form = has ? FORM_NOT_MODIFIED : FORM_WHOLE,
                           .standing = standing_of(&meta, cache_clock(), &cache->changes.epochs)};
     *answer = (struct message){.type = MESSAGE_RESPONSE, .status = has ? 304 : meta.status};
@@ -435,7 +438,7 @@ void cache_give_reply(struct cache *cache, struct visitor *visitor, const struct
         return;
     }
     message_copy(answer, reply->answer);
-    if (action->collapsed)
+    if (!action->asker)
         drop_named(&answer->headers, &reply->judgement.control);
     struct cache_note note = {
         .word = action->word,
@@ -461,10 +464,6 @@ void cache_give_failure(struct cache *cache, struct visitor *visitor)
     struct message *failure = &cache->answer;
     if (answer && answer->type != MESSAGE_RESPONSE)
         message_copy(failure, answer);
-    else if (answer) /* an error that only the one who asked may see */
-        *failure = (struct message){.type = MESSAGE_FAILED,
-                                    .cause = str_of(cause_name(CAUSE_UNAVAILABLE)),
-                                    .text = STR("the origin's error was for another visitor")};
     else
         *failure = (struct message){
             .type = MESSAGE_FAILED, .cause = str_of(cause_name(CAUSE_DEADLINE)), .text = STR("no answer came in time")};

@@ -1,7 +1,5 @@
 #include "http_condition.h"
 
-#include <time.h>
-
 #include "http_date.h"
 #include "http_list.h"
 
@@ -36,17 +34,15 @@ static bool is_listed(const struct request_facts *facts, struct str etag)
     return false;
 }
 
-/* A date as it is meant today: of RFC 850's the century is not said. */
-static bool read_date(struct str text, int64_t *seconds)
-{
-    return text.p && date_read(text, time(NULL), seconds);
-}
-
 /* When the page was last modified, or else when it was made (RFC 9111 section 4.3.2). */
 static bool modified_at(const struct meta *meta, int64_t *seconds)
 {
-    return read_date(pairs_get(meta->headers, STR("last-modified")), seconds) ||
-           read_date(pairs_get(meta->headers, STR("date")), seconds);
+    int64_t date = INT64_MAX / 2;
+    bool dated = date_read(pairs_get(meta->headers, STR("date")), date, &date);
+    bool modified = date_read(pairs_get(meta->headers, STR("last-modified")), date, seconds);
+    if (!modified)
+        *seconds = date;
+    return modified || dated;
 }
 
 /* RFC 9110 section 13.1.2, 13.1.3: If-Modified-Since counts only without If-None-Match. */
@@ -55,8 +51,9 @@ static bool is_not_modified(const struct request_facts *facts, const struct meta
     int64_t since, modified;
     if (facts->if_none_match_n || facts->flags & FACT_MANY_MATCHES)
         return is_listed(facts, pairs_get(meta->headers, STR("etag")));
-    return facts->if_modified_since.p && read_date(str_trim(facts->if_modified_since), &since) &&
-           modified_at(meta, &modified) && modified <= since;
+    /* RFC 850 does not say the century: it is one in which the page was there, if there is one (section 5.6.7). */
+    return facts->if_modified_since.p && modified_at(meta, &modified) &&
+           date_read(str_trim(facts->if_modified_since), modified, &since) && modified <= since;
 }
 
 /*

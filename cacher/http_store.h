@@ -13,7 +13,7 @@ enum store_kind {
     STORE_NOT,   /* for the one who asked, and nobody else */
     STORE_KEEP,  /* stored, but each use of it has to be asked for: others are not given this answer */
     STORE_SHARE, /* stored, and for all who wait */
-    STORE_ERROR, /* 500, 502, 503, 504: for all who wait, never stored */
+    STORE_ERROR, /* 500, 502, 503, 504: for all who wait, unless `for_one`; never stored */
 };
 
 /* Why; the text is the detail in Cache-Status. */

@@ -185,23 +185,22 @@ void life_ahead(struct life *life, uint64_t now)
     pump(life, now);
 }
 
-/* How a fetch failed, and what readers get who cannot be given a stored page. */
+/* How a fetch failed. */
 struct failure {
-    bool answered; /* with an error */
-    bool anew;     /* those who have more time than the asker had are asked for anew, together */
-    enum life_action_type asker, others;
+    bool answered;                       /* with an error */
+    bool anew;                           /* those who have more time than the asker had are asked for anew, together */
+    enum life_action_type asker, others; /* what they get */
 };
 
 static const struct failure nothing_came = {false, false, LIFE_GIVE_FAILURE, LIFE_GIVE_FAILURE};
 static const struct failure too_late = {false, true, LIFE_GIVE_FAILURE, LIFE_GIVE_FAILURE};
 static const struct failure error_came = {true, false, LIFE_GIVE_REPLY, LIFE_GIVE_REPLY};
-static const struct failure error_for_one = {true, false, LIFE_GIVE_REPLY, LIFE_GIVE_FAILURE};
+static const struct failure error_for_one = {true, false, LIFE_GIVE_REPLY, LIFE_GIVE_ERROR};
 
 /* Nothing that could be stored came of it. */
 static void fail(struct life *life, uint64_t now, struct fetch *fetch, const struct failure *how)
 {
     struct hash key = fetch->key;
-    bool collapsed = fetch->n > 1;
     uint32_t at = fetch_take_waiters(fetch), next;
     fetch_end(life, fetch);
     for (; at != NOBODY; at = next) {
@@ -215,7 +214,7 @@ static void fail(struct life *life, uint64_t now, struct fetch *fetch, const str
             wait_for(life, now, key, &reader);
         else
             give_at_worst(life, now, key, &reader, how->answered, reader.asker ? how->asker : how->others, WHY_FAILED)
-                ->collapsed = collapsed;
+                ->asker = reader.asker;
     }
 }
 
@@ -231,7 +230,7 @@ static void give_to_one(struct life *life, uint64_t now, struct fetch *fetch, en
         struct waiter *reader = &life->waiters[at];
         next = reader->next;
         if (reader->asker) {
-            life_give(life, type, key, reader->user, reader->word, reader->why);
+            life_give(life, type, key, reader->user, reader->word, reader->why)->asker = true;
             waiter_free(life, at);
         } else {
             reader->word = WORD_BYPASS;
@@ -258,6 +257,7 @@ static void give_to_all_before(struct life *life, struct fetch *fetch, uint64_t 
         action->word = reader->word;
         action->why = reader->why;
         action->collapsed = collapsed;
+        action->asker = reader->asker;
         waiter_free(life, at);
     }
 }

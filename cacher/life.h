@@ -50,6 +50,7 @@ enum life_action_type {
     LIFE_GIVE_STORED,  /* answer `user` with the record */
     LIFE_GIVE_REPLY,   /* answer `user` with the reply of this event */
     LIFE_GIVE_FAILURE, /* answer `user` with the failure of this event; without one its time is over */
+    LIFE_GIVE_ERROR,   /* 503: the origin's error is for another alone */
     LIFE_GIVE_BUSY,    /* there is no room to wait */
     LIFE_GIVE_TIMEOUT, /* 504 for only-if-cached */
 };
@@ -65,6 +66,7 @@ struct life_action {
     enum cache_word word; /* GIVE */
     enum verdict_reason why;
     bool collapsed; /* the reply is given to several */
+    bool asker;     /* GIVE_REPLY: it was asked for with the request of `user` */
 };
 
 /* NULL when memory is out. changes and what the store's user points at must outlive it. */
@@ -103,7 +105,7 @@ struct life_reply {
     bool not_modified;    /* it is a 304 to our validation, and it is about the record */
     bool not_about;       /* it is a 304 that is not, or the page could not be merged: ask again without conditions */
     bool upstream;        /* ERROR: 502, 503, 504 */
-    bool for_one;         /* ERROR: only the one who asked may see it; for the others it is a failure */
+    bool for_one;         /* ERROR: only the one who asked may see it; the others get a 503 of our own */
     const uint64_t *row_tags; /* hashes of the reply's row tags; of a 304 those of the record too, and its broad ones */
     uint32_t row_tags_n, broad;
 };

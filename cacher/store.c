@@ -13,10 +13,11 @@
 #include "log.h"
 #include "store_writer.h"
 
-#define EVICT_LEAST   64           /* entries that one commit may evict, beside two for each one put */
-#define MEASURE_EVERY 256          /* commits between two looks at what the map really holds */
-#define REST          (1 * SECOND) /* after a failure nothing is written for so long */
-#define LEAST_LIMIT   (4u << 20)   /* below that LMDB's own pages leave no room */
+#define EVICT_LEAST   64              /* entries that one commit may evict, beside two for each one put */
+#define MEASURE_EVERY 256             /* commits between two looks at what the map really holds */
+#define FULL_LATELY   (3600 * SECOND) /* so long more is kept free */
+#define REST          (1 * SECOND)    /* after a failure nothing is written for so long */
+#define LEAST_LIMIT   (4u << 20)      /* below that LMDB's own pages leave no room */
 #define STATS         "stats"
 
 /* ---- transactions ---- */
@@ -50,6 +51,7 @@ bool store_fail(struct store *store, const char *what, int rc)
     store->changed = false;
     store->puts = 0;
     if (rc == MDB_MAP_FULL) { /* pages in one piece are scarcer than their sum says: keep more of them free */
+        store->full_at = clock_now();
         store->kept_free += store->limit / 20;
         if (store->kept_free > store->limit / 2)
             store->kept_free = store->limit / 2;
@@ -183,8 +185,8 @@ static void measure(struct store *store)
         free_pages += n;
     }
     mdb_cursor_close(cursor);
-    /* What is scarce at one time need not be for ever. */
-    store->kept_free -= (store->kept_free - store->limit / 10) / 16;
+    if (clock_now() - store->full_at > FULL_LATELY)
+        store->kept_free = store->limit / 10;
     store->overhead = (int64_t)((info.me_last_pgno + 1 - free_pages) * stat.ms_psize) - (int64_t)store->stats.bytes;
 }
 

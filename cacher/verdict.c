@@ -121,10 +121,11 @@ static enum verdict judge(const struct request_facts *facts, const struct meta *
                           const struct epochs *epochs, struct notes *notes)
 {
     const struct standing *standing = &notes->standing;
+    enum verdict_reason own = facts->flags & FACT_PERSONAL ? WHY_PERSONAL : WHY_METHOD;
     if (!facts_may_share(facts) && facts->flags & FACT_READS && facts->control.flags & CONTROL_ONLY_IF_CACHED)
-        return conclude(notes, VERDICT_GATEWAY_TIMEOUT, WORD_MISS, WHY_PERSONAL);
+        return conclude(notes, VERDICT_GATEWAY_TIMEOUT, WORD_MISS, own);
     if (!facts_may_share(facts))
-        return conclude(notes, VERDICT_PASS, WORD_BYPASS, facts->flags & FACT_PERSONAL ? WHY_PERSONAL : WHY_METHOD);
+        return conclude(notes, VERDICT_PASS, WORD_BYPASS, own);
     switch (standing->state) {
     case STATE_ABSENT:
     case STATE_GONE:

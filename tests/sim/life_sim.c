@@ -98,6 +98,8 @@ static void drain(const struct flight *flight, const struct meta *meta, bool err
         case LIFE_GIVE_REPLY:
             check(flight && !(failing && !error), "a reply is given that did not come", reader->key);
             check_reply(reader, flight, error);
+            check(action.asker == (flight->asker == reader && flight->serial == reader->serial),
+                  "who asked is not known", reader->key);
             check(!error || !error_for_one || (flight->asker == reader && flight->serial == reader->serial),
                   "an error that is for one is given to another", reader->key);
             check(!error || reader->personal || !must_rescue(reader->key, true),
@@ -107,9 +109,13 @@ static void drain(const struct flight *flight, const struct meta *meta, bool err
         case LIFE_GIVE_FAILURE:
             check(failing || now >= reader->deadline || keys[reader->key].given_up == step,
                   "a reader is refused for nothing", reader->key);
-            check(!error || error_for_one, "an error is not told", reader->key);
-            check(reader->personal || !must_rescue(reader->key, error),
+            check(!error, "an error is not told", reader->key);
+            check(reader->personal || !must_rescue(reader->key, false),
                   "a reader gets a failure though a page may be given", reader->key);
+            stats.failures++;
+            break;
+        case LIFE_GIVE_ERROR:
+            check(error && error_for_one && !must_rescue(reader->key, true), "503 for nothing", reader->key);
             stats.failures++;
             break;
         case LIFE_GIVE_BUSY:

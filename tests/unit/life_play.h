@@ -24,7 +24,7 @@ static bool there;
 
 /* Readers are bytes; what each got is counted by the kind of answer. */
 static char reader[2000];
-static unsigned asked, own, stored, forgotten, got_reply, got_stored, got_failure, got_busy, got_timeout;
+static unsigned asked, own, stored, forgotten, got_reply, got_stored, got_failure, got_error, got_busy, got_timeout;
 static struct life_action last, last_ask, last_store, last_got;
 
 static bool find(void *user, struct hash key, struct meta *meta)
@@ -36,11 +36,11 @@ static bool find(void *user, struct hash key, struct meta *meta)
 
 static void drain(void)
 {
-    asked = own = stored = forgotten = got_reply = got_stored = got_failure = got_busy = got_timeout = 0;
+    asked = own = stored = forgotten = got_reply = got_stored = got_failure = got_error = got_busy = got_timeout = 0;
     while (life_next(life, &action)) {
         last = action;
-        unsigned *const counts[] = {&asked,     &own,         &stored,   &forgotten,  &got_stored,
-                                    &got_reply, &got_failure, &got_busy, &got_timeout};
+        unsigned *const counts[] = {&asked,     &own,         &stored,    &forgotten, &got_stored,
+                                    &got_reply, &got_failure, &got_error, &got_busy,  &got_timeout};
         (*counts[action.type])++;
         if (action.type == LIFE_ASK || action.type == LIFE_ASK_OWN)
             last_ask = action;

@@ -279,6 +279,18 @@ static void errors_and_failures_are_told_apart(void **state)
     assert_int_equal(got_failure, 1);
 }
 
+static void an_error_for_one_is_given_to_one(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        visit(i);
+    uint64_t fetch = last_ask.fetch;
+    assert_true(life_reply(life, now, fetch, &(struct life_reply){.kind = REPLY_ERROR, .for_one = true}));
+    drain();
+    assert_true(got_reply == 1 && got_error == 2 && asked == 0);
+    assert_true(life_waiting(life) == 0 && life_fetching(life) == 0);
+}
+
 static void each_waits_for_as_long_as_it_may(void **state)
 {
     (void)state;
@@ -410,6 +422,7 @@ int main(void)
         TEST(a_failed_refresh_is_put_off_for_longer_each_time),
         TEST(a_success_anywhere_lifts_what_the_upstream_caused),
         TEST(errors_and_failures_are_told_apart),
+        TEST(an_error_for_one_is_given_to_one),
         TEST(each_waits_for_as_long_as_it_may),
         TEST(a_readers_time_is_its_own_and_a_lost_request_is_given_up),
         TEST(the_answer_for_one_who_left_is_nobodys),
