@@ -154,10 +154,9 @@ static bool add_purge(struct cache *cache, const struct purge_record *record, st
 
 bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
 {
-    const struct purge *each;
     size_t held = sizeof(struct purge_record) + prefix.n;
-    STAILQ_FOREACH(each, &cache->purges, link)
-    held += sizeof(struct purge_record) + each->prefix.n;
+    for (const struct purge *each = STAILQ_FIRST(&cache->purges); each; each = STAILQ_NEXT(each, link))
+        held += sizeof(struct purge_record) + each->prefix.n;
     if (held > META_SCRATCH) /* of the buffer with which they are stored */
         return false;
     struct purge_record record = {changes_prefix(&cache->changes, hard), cache_clock(), hard, prefix.n};
@@ -167,9 +166,7 @@ bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
 
 bool cache_purges_write(const struct cache *cache, struct buffer *out)
 {
-    const struct purge *purge;
-    STAILQ_FOREACH(purge, &cache->purges, link)
-    {
+    for (const struct purge *purge = STAILQ_FIRST(&cache->purges); purge; purge = STAILQ_NEXT(purge, link)) {
         struct purge_record record = {purge->seq, purge->at, purge->hard, (uint32_t)purge->prefix.n};
         buffer_append(out, &record, sizeof(record));
         buffer_append_str(out, buffer_str(&purge->prefix));

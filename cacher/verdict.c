@@ -151,7 +151,7 @@ static enum verdict judge(const struct request_facts *facts, const struct meta *
 enum verdict cache_verdict(const struct request_facts *facts, const struct meta *meta, uint64_t now,
                            const struct epochs *epochs, struct notes *notes)
 {
-    struct notes unwanted;
+    struct notes unwanted = {0};
     notes = notes ? notes : &unwanted;
     *notes = (struct notes){.form = FORM_WHOLE, .standing = standing_of(meta, now, epochs)};
     enum verdict verdict = judge(facts, meta, now, epochs, notes);

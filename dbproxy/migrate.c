@@ -202,25 +202,40 @@ static enum migrated refuse_file(struct migration *m, const struct migration_fil
 /* Within begin_locked's transaction. */
 static enum migrated apply(struct migration *m, const struct migration_file *file)
 {
-    const char *values[] = {file->name, file->sha256};
+    /* COMMIT; BEGIN would leave a transaction open, too, but another one. */
+    static const char record_sql[] = "INSERT INTO filmyfly.migrations (name, sha256) "
+                                     "SELECT $1::text, $2::text WHERE txid_current() = $3::bigint";
+    char transaction[24];
+    const char *values[] = {file->name, file->sha256, transaction};
     enum migrated outcome = MIGRATED;
-    PGresult *result = ask(m, file->text, UINT64_MAX);
+    PGresult *result = ask(m, "SELECT txid_current()", ANSWER_MOST);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        outcome = failed(m, "the number of the transaction cannot be had");
+    else
+        snprintf(transaction, sizeof(transaction), "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
+    if (outcome != MIGRATED)
+        return outcome;
+    result = ask(m, file->text, UINT64_MAX);
     if (PQresultStatus(result) == PGRES_FATAL_ERROR)
         outcome = refuse_file(m, file, result);
     PQclear(result);
     if (outcome != MIGRATED)
         return outcome;
-    if (PQtransactionStatus(m->pq) != PQTRANS_INTRANS) {
+    bool same = PQtransactionStatus(m->pq) == PQTRANS_INTRANS;
+    if (same) {
+        int sent = PQsendQueryParams(m->pq, record_sql, 3, NULL, values, NULL, NULL, 0);
+        result = await(m, sent, ANSWER_MOST);
+        if (PQresultStatus(result) != PGRES_COMMAND_OK)
+            outcome = failed(m, "the migration cannot be recorded");
+        same = strcmp(PQcmdTuples(result), "1") == 0;
+        PQclear(result);
+    }
+    if (outcome == MIGRATED && !same) {
         snprintf(m->error, m->error_size, "%s/%s ends its transaction itself (COMMIT, ROLLBACK), which it must not",
                  m->directory, file->name);
-        return MIGRATE_REFUSED;
+        outcome = MIGRATE_REFUSED;
     }
-    int sent = PQsendQueryParams(m->pq, "INSERT INTO filmyfly.migrations (name, sha256) VALUES ($1, $2)", 2, NULL,
-                                 values, NULL, NULL, 0);
-    result = await(m, sent, ANSWER_MOST);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        outcome = failed(m, "the migration cannot be recorded");
-    PQclear(result);
     return outcome;
 }
 

@@ -51,7 +51,7 @@ enum setting_for {
       "Directory of the store; empty: nothing is stored, every page is made anew.")                                    \
     X(cache_size, SIZE, "FILMYFLY_CACHE_SIZE", "1G", 4194304, 1099511627776ull, FOR_CACHER, 0, "Limit of the store.")  \
     X(heuristics, SWITCH, "FILMYFLY_HEURISTICS", "off", 0, 0, FOR_CACHER, 0,                                           \
-      "Pages without a lifetime that have a Last-Modified are fresh for a tenth of the time since, a day at most.")     \
+      "Pages without a lifetime that have a Last-Modified are fresh for a tenth of the time since, a day at most.")    \
     X(hosts, TEXT, "FILMYFLY_HOSTS", "", 0, 4000, FOR_GATEWAY, 0,                                                      \
       "Names that the site answers to, such as films.example or *.films.example; others get 421. Empty: that of "      \
       "FILMYFLY_SITE.")                                                                                                \

@@ -71,6 +71,13 @@ static char *folder_of(const char *path)
     return !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
+/* A template that is wrong need not be one that this view names. */
+static void say(void *arg, const char *message)
+{
+    (void)arg;
+    fprintf(stderr, "%s (it is left out)\n", message);
+}
+
 int render_command(const char *view_path, const char *data_path, const char *partials_dir)
 {
     char error[1024] = "memory is out";
@@ -80,8 +87,7 @@ int render_command(const char *view_path, const char *data_path, const char *par
     struct value data;
     struct views *views = NULL;
     struct mustache *view = NULL;
-    bool ok = dir && (view = read_view(view_path, error, sizeof error)) &&
-              (views = views_load(dir, NULL, error, sizeof error)) &&
+    bool ok = dir && (view = read_view(view_path, error, sizeof error)) && (views = views_load_good(dir, say, NULL)) &&
               read_data(data_path, arena, &data, error, sizeof error) &&
               views_render(views, view, &data, &page, error, sizeof error);
     if (ok && ((page.n > 0 && fwrite(page.p, 1, page.n, stdout) != page.n) || fflush(stdout) != 0)) {

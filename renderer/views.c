@@ -167,7 +167,8 @@ static void keep_first(void *arg, const char *message)
     first->set = true;
 }
 
-struct views *views_load(const char *dir, const char *partials_dir, char *error, size_t error_size)
+/* Reads all that can be read; NULL when memory is out, which is reported, too. */
+static struct views *load(const char *dir, const char *partials_dir, struct pass *pass)
 {
     struct views *views = calloc(1, sizeof *views);
     if (views) {
@@ -176,16 +177,28 @@ struct views *views_load(const char *dir, const char *partials_dir, char *error,
         views->dirs[1] = partials_dir ? strdup(partials_dir) : NULL;
     }
     if (!views || !views->views || !views->dirs[0] || (partials_dir && !views->dirs[1])) {
-        snprintf(error, error_size, "the templates of %s cannot be loaded: memory is out", dir);
+        report(pass, "the templates of %s cannot be loaded: memory is out", dir);
         views_free(&views);
         return NULL;
     }
+    scan(views, pass);
+    return views;
+}
+
+struct views *views_load(const char *dir, const char *partials_dir, char *error, size_t error_size)
+{
     struct first first = {.error = error, .size = error_size};
     struct pass pass = {.report = keep_first, .arg = &first, .loading = true};
-    scan(views, &pass);
+    struct views *views = load(dir, partials_dir, &pass);
     if (pass.errors > 0)
         views_free(&views);
     return views;
+}
+
+struct views *views_load_good(const char *dir, views_report *report_to, void *arg)
+{
+    struct pass pass = {.report = report_to, .arg = arg, .loading = true};
+    return load(dir, NULL, &pass);
 }
 
 void views_free(struct views **views)

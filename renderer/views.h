@@ -21,6 +21,8 @@ typedef void views_report(void *arg, const char *message);
  * belongs before the event loop.
  */
 struct views *views_load(const char *dir, const char *partials_dir, char *error, size_t error_size);
+/* The same, without those that are wrong, each of which is reported; NULL only when memory is out. */
+struct views *views_load_good(const char *dir, views_report *report, void *arg);
 void views_free(struct views **views);
 
 /* NULL when there is none of that name. */

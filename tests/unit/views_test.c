@@ -204,6 +204,10 @@ static void the_command_renders_or_says_why_not(void **state)
     assert_string_equal(run_command(view, path_of(dir, "data.json"), NULL), expected);
     snprintf(expected, sizeof expected, "%s/none cannot be read: No such file or directory\n[1]", dir);
     assert_string_equal(run_command(path_of(dir, "none"), NULL, NULL), expected);
+    /* One that is wrong is none of this view's business. */
+    put(dir, "c.mustache", "{{#x}}");
+    assert_string_equal(run_command(path_of(dir, "a.mustache"), NULL, NULL),
+                        "ownc.mustache:1:1: section {{#x}} is never closed (it is left out)\n[0]");
     put(dir, "a.mustache", "{{#x}}");
     snprintf(expected, sizeof expected, "%s/a.mustache:1:1: section {{#x}} is never closed\n[1]", dir);
     assert_string_equal(run_command(path_of(dir, "a.mustache"), NULL, NULL), expected);
