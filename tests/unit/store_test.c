@@ -435,6 +435,32 @@ static bool put_page(struct store *store, unsigned n, uint32_t bytes, uint32_t h
     return store_put(store, &entry, hour);
 }
 
+/* What a reader looks at is kept for it; one that was killed looks no more. */
+static void a_reader_that_died_keeps_nothing(void **state)
+{
+    (void)state;
+    struct store *store = store_open(directory, 8u << 20, error, sizeof(error));
+    assert_true(put_page(store, 0, 20000, HOUR));
+    assert_true(store_commit(store, HOUR));
+    pid_t child = fork();
+    if (child == 0) {
+        struct store_source *source = store_source_new(directory);
+        struct store_reader *reader = store_reader_new(source);
+        if (store_reader_look(reader, 10 * SECOND))
+            raise(SIGKILL);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    store_look_after(store);
+    for (unsigned n = 1; n <= 2000; n++) { /* 40 MB through 8 */
+        assert_true(put_page(store, n, 20000, HOUR));
+        assert_true(store_commit(store, HOUR));
+    }
+    store_close(&store);
+}
+
 static void the_limit_holds_and_the_least_used_go(void **state)
 {
     (void)state;
@@ -617,13 +643,21 @@ static void killed_writers_leave_it_whole(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(what_is_put_is_found_and_replaced_whole), TEST(what_is_beyond_the_limits_is_refused),
-        TEST(keys_and_tags_are_walked_in_parts),       TEST(a_restart_keeps_it_and_a_second_writer_is_refused),
-        TEST(after_a_power_loss_it_is_empty),          TEST(a_foreign_file_is_replaced),
-        TEST(a_store_of_another_format_is_removed),    TEST(readers_see_commits_and_hold_their_snapshot),
-        TEST(readers_open_nothing_from_another_life),  TEST(readers_do_not_look_while_it_is_hidden),
-        TEST(without_locks_readers_do_not_look),       TEST(the_limit_holds_and_the_least_used_go),
-        TEST(a_larger_limit_is_taken_up_by_readers),   TEST(on_a_full_disk_it_stores_nothing_and_says_so),
+        TEST(what_is_put_is_found_and_replaced_whole),
+        TEST(what_is_beyond_the_limits_is_refused),
+        TEST(keys_and_tags_are_walked_in_parts),
+        TEST(a_restart_keeps_it_and_a_second_writer_is_refused),
+        TEST(after_a_power_loss_it_is_empty),
+        TEST(a_foreign_file_is_replaced),
+        TEST(a_store_of_another_format_is_removed),
+        TEST(readers_see_commits_and_hold_their_snapshot),
+        TEST(readers_open_nothing_from_another_life),
+        TEST(readers_do_not_look_while_it_is_hidden),
+        TEST(without_locks_readers_do_not_look),
+        TEST(a_reader_that_died_keeps_nothing),
+        TEST(the_limit_holds_and_the_least_used_go),
+        TEST(a_larger_limit_is_taken_up_by_readers),
+        TEST(on_a_full_disk_it_stores_nothing_and_says_so),
         TEST(killed_writers_leave_it_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
