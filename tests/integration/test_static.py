@@ -110,5 +110,5 @@ def test_a_part_is_of_the_plain_bytes(site):
 def test_a_part_only_of_what_the_client_has(site):
     plain, coded = get(site, "site.css"), get(site, "site.css", accept_encoding="gzip")
     for value, status in [(plain.line("etag"), 206), (coded.line("etag"), 200), ("W/" + plain.line("etag"), 200), ('"x"', 200),
-                          (plain.line("last-modified"), 206), ("Thu, 01 Jan 1970 00:00:00 GMT", 200)]:
+                          (plain.line("last-modified"), 200), ("Thu, 01 Jan 1970 00:00:00 GMT", 200)]:  # a date is that of each coding
         assert get(site, "site.css", range="bytes=0-3", if_range=value).status == status, value
