@@ -24,7 +24,11 @@ void cache_changed(struct cache *cache)
 
 bool cache_wrote(struct cache *cache, bool done)
 {
-    cache->undone |= !done;
+    if (!done) { /* with all before it */
+        cache->lost |= cache->withdrew;
+        cache->lost_hard |= cache->withdrew_hard;
+        cache->withdrew = cache->withdrew_hard = false;
+    }
     return done;
 }
 
@@ -345,6 +349,8 @@ static void give_own(struct cache *cache, const struct life_action *action, unsi
     *answer = (struct message){.type = MESSAGE_RESPONSE, .status = status};
     headers_add(&answer->headers, STR("content-type"), STR("text/plain"));
     headers_add(&answer->headers, STR("cache-control"), STR("no-store"));
+    if (status == 503)
+        headers_add(&answer->headers, STR("retry-after"), STR("1"));
     headers_add(&answer->headers, STR("x-cache-status"), str_of(cache_word_text(note.word)));
     headers_add(&answer->headers, STR("cache-status"), (struct str){text, (uint32_t)cache_status_write(&note, text)});
     if (zmq_msg_init_size(&body, sentence.n) != 0)
@@ -360,8 +366,8 @@ static void forget(struct cache *cache, const struct hash *key)
     struct store_view view;
     if (!cache_find(cache, key, &meta, &view))
         return;
-    cache_wrote(cache, store_remove(cache->options.store, key));
     cache->withdrew = true;
+    cache_wrote(cache, store_remove(cache->options.store, key));
 }
 
 static void act(struct cache *cache, const struct life_action *action)
@@ -441,7 +447,7 @@ void cache_tick(struct cache *cache)
     if (cache->options.store && now - cache->looked_after >= LOOK_AFTER) {
         cache->looked_after = now;
         store_look_after(cache->options.store);
-        if (!store_state(cache->options.store, CACHE_STATE).p)
+        if (!cache_is_readable(cache))
             cache->state_changed = true; /* it was made anew */
     }
 }
@@ -461,8 +467,11 @@ static bool write_state(struct cache *cache)
 /* Pages that were marked are not marked now, and nobody knows which. */
 static void everything_unmarked(struct cache *cache)
 {
-    changes_everything(&cache->changes, cache_clock(), cache->withdrew_hard);
+    log_limited(&cache->lost_limit, LOG_LEVEL_WARNING,
+                "it could not be written to the store which pages were taken out of use; now all of them are");
+    changes_everything(&cache->changes, cache_clock(), cache->lost_hard);
     cache_changed(cache);
+    cache->lost = cache->lost_hard = false;
 }
 
 void cache_turn_ends(struct cache *cache)
@@ -476,24 +485,21 @@ void cache_turn_ends(struct cache *cache)
     bool told = cache->unrecorded;
     if (told)
         fault("cacher-changes-marked", STR(""));
-    if (cache->undone && cache->withdrew) { /* with this commit, which has the log's cursor after them */
+    if (cache->lost) /* with this commit, which has the log's cursor after them */
         everything_unmarked(cache);
-        cache->undone = false;
-    }
-    if (cache->state_changed)
-        cache->state_changed = !cache_wrote(cache, write_state(cache));
-    cache_wrote(cache, store_commit(store, cache_hour()));
+    bool kept = !cache->state_changed || cache_wrote(cache, write_state(cache));
+    kept &= cache_wrote(cache, store_commit(store, cache_hour()));
     if (told)
         fault("cacher-changes-kept", STR(""));
-    if (cache->undone && cache->withdrew)
+    if (kept)
+        cache->state_changed = false;
+    if (cache->lost)
         everything_unmarked(cache);
-    if (cache->undone && cache->unrecorded) {
-        cache_changed(cache);
-    } else if (!cache->state_changed) {
+    if (!cache->state_changed) {
         cache->unrecorded = 0;
         store_show(store);
     }
-    cache->undone = cache->withdrew = cache->withdrew_hard = false;
+    cache->withdrew = cache->withdrew_hard = false;
     struct store_stats stats = store_stats(store);
     gauge(cache->entries, stats.entries);
     gauge(cache->bytes, stats.bytes);
@@ -502,6 +508,11 @@ void cache_turn_ends(struct cache *cache)
 bool cache_has_store(const struct cache *cache)
 {
     return cache->options.store;
+}
+
+bool cache_is_readable(const struct cache *cache)
+{
+    return store_state(cache->options.store, CACHE_STATE).p;
 }
 
 bool cache_is_empty(const struct cache *cache)

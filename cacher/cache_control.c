@@ -57,7 +57,7 @@ static unsigned on_purge_prefix(struct cache *cache, struct str body, bool hard)
 {
     if (!make_key(&cache->key, body))
         return 400;
-    return cache_purge_prefix(cache, key_text(&cache->key), hard) ? 202 : 500;
+    return cache_purge_prefix(cache, key_text(&cache->key), hard) ? 202 : 503;
 }
 
 static unsigned on_purge_tag(struct cache *cache, struct str body, bool hard)

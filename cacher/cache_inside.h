@@ -84,9 +84,9 @@ struct cache {
      * tag to its pages. And the slots that changed since these were last looked through; UINT32_MAX: everything. */
     struct hash lists[LISTS];
     uint32_t next_list, lists_changed;
-    /* Of this turn: something was taken out of use (marked, removed), perhaps for good; a write failed, and with it all
-     * before it. */
-    bool withdrew, withdrew_hard, undone;
+    /* Of this turn: something was taken out of use (marked, removed), perhaps for good; a write failed, and what had
+     * been taken out of use before it was put back. */
+    bool withdrew, withdrew_hard, lost, lost_hard;
 
     LIST_HEAD(visitors, visitor) visitors;
     LIST_HEAD(fetches, fetch) fetches;
@@ -105,7 +105,7 @@ struct cache {
     uint64_t looked_after;
     struct counter *hits, *misses, *passes, *collapsed, *refreshes, *stored, *failed, *marked, *squeezed;
     struct counter *entries, *bytes;
-    struct log_limit failed_limit;
+    struct log_limit failed_limit, lost_limit, purges_limit;
 };
 
 /* The row tag that all variants of a page carry, however many there are. */

@@ -13,32 +13,34 @@ static bool was_read_lately(uint32_t used)
     return used + 1 >= cache_hour();
 }
 
-/* Marks one record, and wishes it to be rendered again if it was read lately. */
-static void mark(struct cache *cache, const struct hash *key, enum mark how, uint64_t seq, uint64_t at)
+/* Before it is written, so that it counts as lost when that fails. */
+static void withdraw(struct cache *cache, enum mark how)
+{
+    cache->withdrew = true;
+    cache->withdrew_hard |= how == MARK_GONE;
+}
+
+/* Marks one record, and wishes it to be rendered again if it was read lately; false when it could not be written. */
+static bool mark(struct cache *cache, const struct hash *key, enum mark how, uint64_t seq, uint64_t at)
 {
     struct meta meta;
     struct store_view view;
     if (!cache_find(cache, key, &meta, &view) || meta.flags & META_MARKER)
-        return;
+        return true;
     uint32_t used = view.used;
     buffer_reset(&cache->meta_bytes);
     buffer_append_str(&cache->meta_bytes, view.meta);
     char *bytes = cache->meta_bytes.p;
     size_t n = cache->meta_bytes.n;
     if (how == MARK_GONE ? !meta_mark_gone(bytes, n) : !meta_mark_stale(bytes, n, seq, at))
-        return;
-    cache_wrote(cache, store_put_meta(cache->options.store, key, buffer_str(&cache->meta_bytes)));
-    cache->withdrew = true;
-    cache->withdrew_hard |= how == MARK_GONE;
+        return true;
+    withdraw(cache, how);
+    if (!cache_wrote(cache, store_put_meta(cache->options.store, key, buffer_str(&cache->meta_bytes))))
+        return false;
     count(cache->marked, 1);
     if (how == MARK_STALE && was_read_lately(used))
         life_wish(cache->life, *key, used);
-}
-
-/* Without it nobody knows which pages there are; it may be opened again with all of them. */
-static bool is_readable(struct cache *cache)
-{
-    return store_state(cache->options.store, CACHE_STATE).p;
+    return true;
 }
 
 static void mark_tagged(struct cache *cache, uint64_t tag, enum mark how, uint64_t seq, uint64_t at)
@@ -46,9 +48,10 @@ static void mark_tagged(struct cache *cache, uint64_t tag, enum mark how, uint64
     struct hash keys[PART], after;
     const struct hash *from = NULL;
     size_t n, all = 0;
-    if (!cache_wrote(cache, store_index(cache->options.store) && is_readable(cache))) { /* which pages to mark? */
-        cache->withdrew = true;
-        cache->withdrew_hard |= how == MARK_GONE;
+    if (!store_index(cache->options.store) || !cache_is_readable(cache)) { /* which pages to mark? */
+        withdraw(cache, how);
+        cache_wrote(cache, false);
+        return;
     }
     while ((n = store_tagged(cache->options.store, tag, from, keys, PART)) > 0) {
         all += n;
@@ -58,7 +61,8 @@ static void mark_tagged(struct cache *cache, uint64_t tag, enum mark how, uint64
             return;
         }
         for (size_t i = 0; i < n; i++)
-            mark(cache, &keys[i], how, seq, at);
+            if (!mark(cache, &keys[i], how, seq, at))
+                return; /* now everything counts as marked */
         after = keys[n - 1];
         from = &after;
     }
@@ -155,10 +159,20 @@ static bool add_purge(struct cache *cache, const struct purge_record *record, st
 bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
 {
     size_t held = sizeof(struct purge_record) + prefix.n;
-    for (const struct purge *each = STAILQ_FIRST(&cache->purges); each; each = STAILQ_NEXT(each, link))
+    for (struct purge *each = STAILQ_FIRST(&cache->purges); each; each = STAILQ_NEXT(each, link)) {
         held += sizeof(struct purge_record) + each->prefix.n;
-    if (held > META_SCRATCH) /* of the buffer with which they are stored */
+        if (each->hard == hard && str_eq(buffer_str(&each->prefix), prefix)) { /* from its beginning again */
+            each->seq = changes_prefix(&cache->changes, hard);
+            each->at = cache_clock();
+            each->begun = false;
+            cache_changed(cache);
+            return true;
+        }
+    }
+    if (held > META_SCRATCH) { /* of the buffer with which they are stored */
+        log_limited(&cache->purges_limit, LOG_LEVEL_WARNING, "too many purges by prefix wait to be done; refused one");
         return false;
+    }
     struct purge_record record = {changes_prefix(&cache->changes, hard), cache_clock(), hard, prefix.n};
     cache_changed(cache);
     return add_purge(cache, &record, prefix);
@@ -177,10 +191,13 @@ bool cache_purges_write(const struct cache *cache, struct buffer *out)
 void cache_purges_read(struct cache *cache, struct str record)
 {
     struct purge_record fixed;
-    while (record.n >= sizeof(fixed)) {
-        memcpy(&fixed, record.p, sizeof(fixed));
-        record = (struct str){record.p + sizeof(fixed), record.n - (uint32_t)sizeof(fixed)};
-        if (fixed.length > record.n || !add_purge(cache, &fixed, (struct str){record.p, fixed.length})) {
+    while (record.n > 0) {
+        bool whole = record.n >= sizeof(fixed);
+        if (whole) {
+            memcpy(&fixed, record.p, sizeof(fixed));
+            record = (struct str){record.p + sizeof(fixed), record.n - (uint32_t)sizeof(fixed)};
+        }
+        if (!whole || fixed.length > record.n || !add_purge(cache, &fixed, (struct str){record.p, fixed.length})) {
             log_warning("the purges that the store has cannot be read; all its pages count as purged");
             cache_everything_changed(cache, true);
             return;
@@ -214,7 +231,7 @@ void cache_purge_on(struct cache *cache)
         size_t n = cache->options.store
                        ? store_keys(cache->options.store, purge->begun ? &purge->after : NULL, keys, PART)
                        : 0;
-        if (n == 0 && cache->options.store && !is_readable(cache))
+        if (n == 0 && cache->options.store && !cache_is_readable(cache))
             break;
         if (n == 0) {
             purge_free(cache);
@@ -223,8 +240,9 @@ void cache_purge_on(struct cache *cache)
         }
         for (size_t i = 0; i < n; i++)
             if (cache_find(cache, &keys[i], &meta, &view) && meta.dispatched < purge->seq &&
-                str_starts(meta.key, buffer_str(&purge->prefix)))
-                mark(cache, &keys[i], purge->hard ? MARK_GONE : MARK_STALE, purge->seq, purge->at);
+                str_starts(meta.key, buffer_str(&purge->prefix)) &&
+                !mark(cache, &keys[i], purge->hard ? MARK_GONE : MARK_STALE, purge->seq, purge->at))
+                return; /* now everything counts as marked */
         purge->after = keys[n - 1];
         purge->begun = true;
     }

@@ -58,7 +58,8 @@ static bool merge(struct cache *cache, const struct fetch *fetch, const struct m
     return true;
 }
 
-/* Its tags; false when there are too many to store it. A variant has the tag of its page (page_tag) beside them. */
+/* Its tags; false when there are too many to store it. A variant has the tag of its page (page_tag) beside them, and
+ * what was asked for as one: a purge of the page met it on its way by that tag alone. */
 static bool find_tags(struct cache *cache, struct reply *reply, uint32_t *broad)
 {
     if (!store_tags(&reply->answer->tags, &cache->seed, &cache->changes.epochs, reply->row_tags, &reply->row_tags_n,
@@ -66,7 +67,7 @@ static bool find_tags(struct cache *cache, struct reply *reply, uint32_t *broad)
         reply->judgement.reason = STORE_TAGS;
         return false;
     }
-    if (reply->varies == VARY_LISTED) {
+    if (reply->varies == VARY_LISTED || !hash_eq(reply->fetch->key, reply->fetch->base)) {
         if (reply->row_tags_n == STORE_ROW_TAGS) {
             reply->row_tags_n = 0;
             if (!*broad) {

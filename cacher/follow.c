@@ -175,6 +175,10 @@ static void on_answer(void *user, const struct message *answer, zmq_msg_t *body)
 
 static void ask(struct follow *f, uint64_t now)
 {
+    if (cache_has_store(f->cache) && !cache_is_readable(f->cache)) { /* its cursor is not known; it may come again */
+        f->again = now + PAUSE;
+        return;
+    }
     struct str cursor = cache_recall(f->cache, CURSOR);
     if (!cursor.p && !cache_has_store(f->cache))
         cursor = buffer_str(&f->kept);

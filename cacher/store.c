@@ -15,7 +15,8 @@
 
 #define EVICT_LEAST   64              /* entries that one commit may evict, beside two for each one put */
 #define MEASURE_EVERY 256             /* commits between two looks at what the map really holds */
-#define FULL_LATELY   (3600 * SECOND) /* so long more is kept free */
+#define FULL_STEP     20              /* of the limit, this part more is kept free when the map was full */
+#define FULL_LATELY   (3600 * SECOND) /* so long, and then a step less */
 #define REST          (1 * SECOND)    /* after a failure nothing is written for so long */
 #define LEAST_LIMIT   (4u << 20)      /* below that LMDB's own pages leave no room */
 #define STATS         "stats"
@@ -52,9 +53,9 @@ bool store_fail(struct store *store, const char *what, int rc)
     store->puts = 0;
     if (rc == MDB_MAP_FULL) { /* pages in one piece are scarcer than their sum says: keep more of them free */
         store->full_at = clock_now();
-        store->kept_free += store->limit / 20;
-        if (store->kept_free > store->limit / 2)
-            store->kept_free = store->limit / 2;
+        if (!store->full && store->kept_free < store->limit / 2)
+            store->kept_free += store->limit / FULL_STEP;
+        store->full = true;
         return false;
     }
     store->rest_until = clock_now() + REST;
@@ -185,14 +186,17 @@ static void measure(struct store *store)
         free_pages += n;
     }
     mdb_cursor_close(cursor);
-    if (clock_now() - store->full_at > FULL_LATELY)
-        store->kept_free = store->limit / 10;
+    if (store->kept_free > store->limit / 10 && clock_now() - store->full_at > FULL_LATELY) {
+        store->kept_free -= store->limit / FULL_STEP;
+        store->full_at = clock_now();
+    }
     store->overhead = (int64_t)((info.me_last_pgno + 1 - free_pages) * stat.ms_psize) - (int64_t)store->stats.bytes;
 }
 
 bool store_commit(struct store *store, uint32_t hour)
 {
     end_read(store);
+    store->full = false;
     if (is_too_full(store))
         store_begin(store);
     if (store->write) {

@@ -27,7 +27,8 @@ struct store {
     unsigned commits;
     struct store_stats stats, committed;
     uint64_t kept_free; /* of the limit: room for pages that must lie in one piece */
-    uint64_t full_at;   /* when the map was full the last time */
+    uint64_t full_at;   /* when the map was full the last time, or less was kept free */
+    bool full;          /* in this turn: more is kept free already */
     int64_t overhead;   /* bytes in the map beyond stats.bytes, as last measured */
     uint64_t rest_until;
     char trouble[200];

@@ -194,8 +194,11 @@ static enum migrated refuse_file(struct migration *m, const struct migration_fil
     char text[512], line[16] = "";
     if (position)
         snprintf(line, sizeof(line), ":%d", line_at(file->text, position));
-    snprintf(m->error, m->error_size, "%s/%s%s: %s; nothing of it was applied", m->directory, file->name, line,
-             endpoints_one_line(message ? message : PQerrorMessage(m->pq), text, sizeof(text)));
+    bool whole = PQtransactionStatus(m->pq) == PQTRANS_INERROR;
+    snprintf(m->error, m->error_size, "%s/%s%s: %s; %s", m->directory, file->name, line,
+             endpoints_one_line(message ? message : PQerrorMessage(m->pq), text, sizeof(text)),
+             whole ? "nothing of it was applied"
+                   : "it ended its transaction itself, which it must not; what came before that may have been applied");
     return outcome_of(m);
 }
 

@@ -13,6 +13,7 @@
 
 #define SENDS_MOST  3
 #define LONG_FACTOR 10                  /* what long statements and writes may take, compared with short ones */
+#define LONG_SHARE  2                   /* of a neighbour's credit, one of so many parts may wait for long statements */
 #define LONG_DEPTH  2                   /* in flight on a long connection: the next one need not wait for the network */
 #define TICK_LATE   (200 * MILLISECOND) /* a longer gap between ticks is our own freeze */
 #define AWAY_REPORT (10 * SECOND)       /* how often the log repeats that the database is away */
@@ -196,6 +197,12 @@ void pool_take(struct pool *pool, struct ticket *ticket, const struct message *q
         return;
     }
     job->ticket = ticket;
+    /* FAILED, not BUSY: after that the neighbour would send short ones elsewhere, too. */
+    if (job->lane == LANE_LONG && pool->lane[LANE_LONG].waiting > pool->options.settings->credit / LONG_SHARE) {
+        answer_failed(pool->answers, job, CAUSE_UNAVAILABLE, "too many long statements wait");
+        job_free(&job);
+        return;
+    }
     pool_run(pool, job);
 }
 

@@ -75,18 +75,20 @@ static char *folder_of(const char *path)
 static void say(void *arg, const char *message)
 {
     (void)arg;
-    fprintf(stderr, "%s (it is left out)\n", message);
+    fprintf(stderr, "%s\n", message);
 }
 
 int render_command(const char *view_path, const char *data_path, const char *partials_dir)
 {
-    char error[1024] = "memory is out";
+    char error[1024] = "";
     char *dir = partials_dir ? strdup(partials_dir) : folder_of(view_path);
     struct arena *arena = arena_new(ARENA_MAX);
     struct buffer page = {.limit = PAGE_MAX};
     struct value data;
     struct views *views = NULL;
     struct mustache *view = NULL;
+    if (!dir)
+        snprintf(error, sizeof error, "memory is out");
     bool ok = dir && (view = read_view(view_path, error, sizeof error)) && (views = views_load_good(dir, say, NULL)) &&
               read_data(data_path, arena, &data, error, sizeof error) &&
               views_render(views, view, &data, &page, error, sizeof error);
@@ -94,7 +96,7 @@ int render_command(const char *view_path, const char *data_path, const char *par
         snprintf(error, sizeof error, "the page cannot be written: %s", strerror(errno));
         ok = false;
     }
-    if (!ok)
+    if (*error)
         fprintf(stderr, "%s\n", error);
     buffer_release(&page);
     mustache_free(&view);

@@ -29,6 +29,7 @@ struct pass {
     void *arg;
     bool loading; /* the first pass: a later one would report a missing folder or file again and again */
     unsigned compiled, errors;
+    bool unreadable; /* a folder */
 };
 
 static void report(struct pass *pass, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -139,6 +140,7 @@ static void scan(struct views *views, struct pass *pass)
         int n = scandir(dir, &entries, is_template, alphasort);
         if (n < 0 && pass->loading)
             report(pass, "the folder of templates %s cannot be read: %s", dir, strerror(errno));
+        pass->unreadable |= n < 0;
         for (int e = 0; e < n; e++) {
             const char *file = entries[e]->d_name;
             if (!find(views, (struct str){file, (uint32_t)(strlen(file) - strlen(SUFFIX))}))
@@ -198,7 +200,10 @@ struct views *views_load(const char *dir, const char *partials_dir, char *error,
 struct views *views_load_good(const char *dir, views_report *report_to, void *arg)
 {
     struct pass pass = {.report = report_to, .arg = arg, .loading = true};
-    return load(dir, NULL, &pass);
+    struct views *views = load(dir, NULL, &pass);
+    if (pass.unreadable)
+        views_free(&views);
+    return views;
 }
 
 void views_free(struct views **views)
@@ -223,16 +228,30 @@ const struct mustache *views_find(const struct views *views, struct str name)
     return view ? view->template : NULL;
 }
 
+struct needed {
+    const struct views *views;
+    const struct view *wrong; /* the last one that is there but cannot be used */
+};
+
 static const struct mustache *find_partial(void *owner, struct str name)
 {
-    return views_find(owner, name);
+    struct needed *needed = owner;
+    const struct view *view = find(needed->views, name);
+    if (view && !view->template)
+        needed->wrong = view;
+    return view ? view->template : NULL;
 }
 
 bool views_render(const struct views *views, const struct mustache *template, const struct value *data,
                   struct buffer *out, char *error, size_t error_size)
 {
-    struct mustache_partials partials = {find_partial, (void *)views};
-    return mustache_render(template, data, partials, out, error, error_size);
+    struct needed needed = {.views = views};
+    struct mustache_partials partials = {find_partial, &needed};
+    if (!mustache_render(template, data, partials, out, error, error_size))
+        return false;
+    if (needed.wrong)
+        snprintf(error, error_size, "%s is needed, and wrong", needed.wrong->path);
+    return !needed.wrong;
 }
 
 unsigned views_reload_changed(struct views *views, views_report *report_to, void *arg)

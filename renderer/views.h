@@ -21,14 +21,15 @@ typedef void views_report(void *arg, const char *message);
  * belongs before the event loop.
  */
 struct views *views_load(const char *dir, const char *partials_dir, char *error, size_t error_size);
-/* The same, without those that are wrong, each of which is reported; NULL only when memory is out. */
+/* The same of one folder, without those that are wrong, each of which is reported; NULL when the folder cannot be read
+ * or memory is out, which is reported, too. */
 struct views *views_load_good(const char *dir, views_report *report, void *arg);
 void views_free(struct views **views);
 
 /* NULL when there is none of that name. */
 const struct mustache *views_find(const struct views *views, struct str name);
 
-/* mustache_render with this set's templates as the partials. */
+/* mustache_render with this set's templates as the partials. Fails, too, when one that is needed is there but wrong. */
 bool views_render(const struct views *views, const struct mustache *template, const struct value *data,
                   struct buffer *out, char *error, size_t error_size);
 

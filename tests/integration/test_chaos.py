@@ -3,11 +3,13 @@
 A lost request is told with its target, what came instead, and what had happened just before.
 """
 
+import itertools
 import signal
 import subprocess
 import threading
 import time
 
+import psycopg
 import pytest
 
 from delay_proxy import DelayProxy
@@ -143,14 +145,16 @@ def test_a_frozen_instance_is_left_alone(pipeline, start_load, stage):
     frozen = pipeline[stage][0]
     load = start_load(pipeline)
     time.sleep(1)
+    before = sent_again(pipeline, stage)
     frozen.send(signal.SIGSTOP)
     try:
-        time.sleep(4)
+        time.sleep(7)  # longer than anybody waits
     finally:
         frozen.send(signal.SIGCONT)
     time.sleep(1)
     report = no_loss(pipeline, load)
     assert report.percentile(99) < 1.5, report.story(pipeline.events)
+    assert sent_again(pipeline, stage) > before, "the frozen one had nothing to do"
 
 
 def test_a_third_renderer_works_within_a_second(pipeline, start_load):
@@ -176,14 +180,36 @@ def test_a_third_renderer_works_within_a_second(pipeline, start_load):
     assert took < 1, f"a third renderer sent its first page {took:.2f} s after its start"
 
 
-def test_sigterm_of_one_loses_nothing(pipeline, start_load):
-    load = start_load(pipeline)
+def test_sigterm_of_one_loses_nothing(distant_pipeline, start_load):
+    """What it has it answers itself: nothing is sent a second time."""
+    load = start_load(distant_pipeline)
     for stage in ("renderer", "dbproxy"):
         time.sleep(0.5)
-        extra = pipeline.add(stage, "extra")
+        extra = distant_pipeline.add(stage, "extra")
         time.sleep(1)
-        assert pipeline.remove(extra) == 0
-    no_loss(pipeline, load)
+        before = sent_again(distant_pipeline, stage)
+        assert distant_pipeline.remove(extra) == 0
+        assert sent_again(distant_pipeline, stage) == before
+    no_loss(distant_pipeline, load)
+
+
+def test_slow_searches_hold_up_no_page(pipeline, cluster, database_url, start_load):
+    """Many more of them than all credit together, while none of them gets on."""
+
+    def search_page(target, status, headers, body):
+        return None if status in (200, 503, 504) else f"status {status}"
+
+    with psycopg.connect(database_url) as holder:
+        holder.execute("LOCK TABLE filmyfly.search_words")
+        searches = Load(pipeline.https, (f"/search?q=word{n}" for n in itertools.count()), rate=100, tls=True,
+                        http2=True, connections=20, check=search_page).start()
+        time.sleep(2)
+        load = start_load(pipeline)
+        time.sleep(4)
+        report = no_loss(pipeline, load)
+    assert report.percentile(99) < 1, report.story(pipeline.events)
+    told = no_loss(pipeline, searches).statuses
+    assert told[503] > 200, told
 
 
 def restart_all(pipeline, **env):

@@ -214,6 +214,22 @@ def test_long_statements_do_not_hold_up_short_ones(dbproxy):
     assert {a.type for a in slow} == {"RESULT"}
 
 
+def test_long_statements_hold_half_of_the_credit(url, share):
+    """More of them are told at once that there is no room, and the rest of the credit is for short ones."""
+    with Dbproxy(url, share, FILMYFLY_CREDIT="20") as dbproxy:
+        slow = []
+        for _ in range(200):
+            dbproxy.submit(slow.append, ("sleep-long", 0.2), seconds=10)
+        began = time.monotonic()
+        dbproxy.wait_for(lambda: len(slow) > 150, 5)
+        assert {(a.type, a.cause) for a in slow if a.type != "RESULT"} == {("FAILED", "unavailable")}
+        for _ in range(20):
+            dbproxy.rows(("note", 1))
+        assert time.monotonic() - began < 1
+        dbproxy.wait_for(lambda: len(slow) == 200, 10)
+        assert 10 <= sum(a.type == "RESULT" for a in slow) <= 20
+
+
 def test_a_thousand_batches_in_flight(dbproxy):
     # Each is sent once: on a slow machine the heartbeat waits behind them, and the left side would begin to send them again.
     answers = dbproxy.ask_many([[("note", i), ("note-list", 3)] for i in range(1, 1001)], seconds=20, again=False)

@@ -78,6 +78,7 @@ def test_what_was_applied_stays_as_it_was(url, share, change, words):
 @pytest.mark.parametrize("text, words", [
     ("CREATE TABLE filmyfly.kept ();\n-- ☃\nSELECT nonsense;\n", "0006_bad.sql:3: column \"nonsense\" does not exist"),
     ("CREATE TABLE filmyfly.kept ();\nCOMMIT;\n", "0006_bad.sql ends its transaction itself"),
+    ("COMMIT;\nSELECT nonsense;\n", "0006_bad.sql:2: column \"nonsense\" does not exist; it ended its transaction itself"),
     ("COMMIT;\nBEGIN;\nCREATE TABLE filmyfly.kept ();\n", "0006_bad.sql ends its transaction itself"),
 ])
 def test_a_wrong_one_is_named_and_undone(pg, url, share, text, words):

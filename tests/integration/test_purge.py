@@ -185,6 +185,24 @@ def test_a_page_on_its_way_when_it_is_purged_is_not_stored_as_fresh(site, how, k
     assert site.get(target).body == b"new"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_variant_on_its_way_that_stops_varying_is_not_stored_as_fresh(site, kind):
+    first = cached(b"first", "max-age=60", ("vary", "x-flavour"))
+    target = site.put(first, cached(b"old", delay=0.5), cached(b"new"))
+    wait_until(lambda: site.get(target, ("x-flavour", "1")).line("x-cache-status") == "HIT", 3, "a hit")
+    asker = threading.Thread(target=lambda: site.get(target, ("x-flavour", "2")))
+    asker.start()
+    time.sleep(0.2)
+    site.purge("url", kind, site.url(target))
+    asker.join()
+    site.assert_new(target, kind, ("x-flavour", "2"))
+
+
+def test_purges_of_one_prefix_that_wait_are_one(site):
+    for _ in range(3000):  # the cacher keeps 64 KiB of purges that are not done
+        site.purge("prefix", "soft", site.url("/of-none/"))
+
+
 def test_refresh_and_used_take_any_keys(site):
     target = site.stored()
     for what in ("/refresh", "/used"):

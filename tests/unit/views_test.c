@@ -207,7 +207,16 @@ static void the_command_renders_or_says_why_not(void **state)
     /* One that is wrong is none of this view's business. */
     put(dir, "c.mustache", "{{#x}}");
     assert_string_equal(run_command(path_of(dir, "a.mustache"), NULL, NULL),
-                        "ownc.mustache:1:1: section {{#x}} is never closed (it is left out)\n[0]");
+                        "ownc.mustache:1:1: section {{#x}} is never closed\n[0]");
+    put(dir, "a.mustache", "1{{>c}}2");
+    snprintf(expected, sizeof expected,
+             "c.mustache:1:1: section {{#x}} is never closed\n%s/c.mustache is needed, and wrong\n[1]", dir);
+    assert_string_equal(run_command(path_of(dir, "a.mustache"), NULL, NULL), expected);
+    snprintf(expected, sizeof expected,
+             "the folder of templates %s/none cannot be read: No such file or directory\n[1]", dir);
+    char none[256];
+    snprintf(none, sizeof none, "%s/none", dir);
+    assert_string_equal(run_command(path_of(dir, "a.mustache"), NULL, none), expected);
     put(dir, "a.mustache", "{{#x}}");
     snprintf(expected, sizeof expected, "%s/a.mustache:1:1: section {{#x}} is never closed\n[1]", dir);
     assert_string_equal(run_command(path_of(dir, "a.mustache"), NULL, NULL), expected);
