@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fault.h"
+
 struct resolve {
     atomic_bool done;
     atomic_int holders; /* the thread and the asker; the last one frees */
@@ -32,6 +34,7 @@ static void look_up(struct resolve *resolve, unsigned host)
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG},
                     *list = NULL;
     struct resolved *r = &resolve->resolved;
+    fault("dbproxy-look-up", str_of(resolve->name[host]));
     int status = getaddrinfo(resolve->name[host], NULL, &hints, &list);
     if (status != 0) {
         snprintf(r->error, sizeof(r->error), "%s: %s", resolve->name[host], gai_strerror(status));

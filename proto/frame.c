@@ -129,6 +129,10 @@ enum frame_found frame_read(struct frame_side *side, void *socket, const char *p
         why = look_at_read(side, peer, head, body, why);
     else
         why = message_unpack_within(zmq_msg_data(head), n, m);
+#ifdef FILMYFLY_FAULTS
+    if (!why && m->protocol > frame_newest_protocol())
+        why = "a protocol that the release before does not know";
+#endif
     if (why) {
         bad(side, peer, m->type ? message_name(m->type) : "message", why);
         return FRAME_BAD;

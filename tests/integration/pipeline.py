@@ -12,6 +12,7 @@ log may hold a sanitizer's report or a socket that was not closed.
 import dataclasses
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -38,6 +39,7 @@ BAD_WORDS = (
     "dangling '",
     "Assertion",
 )
+BAD_FRAME = re.compile(r"(?<!/evil) sent a bad ")  # what each stage logs of a message that it drops
 
 
 def sanitized():
@@ -243,12 +245,14 @@ class Pipeline:
         env=None,
         env_of=None,
         deaths=False,
+        bad_frames=False,
     ):
         self.dir = Path(tempfile.mkdtemp(prefix="fft-", dir="/tmp"))
         self.run_dir = self.dir / "run"
         self.run_dir.mkdir()
         self.database_url, self.certificate = database_url, certificate
         self.env, self.env_of, self.deaths = env or {}, env_of or {}, deaths
+        self.bad_frames = bad_frames  # are wanted
         self.events = []
         self.killed = set()  # instances that a test killed
         self._closed = False
@@ -378,7 +382,8 @@ class Pipeline:
         for path in sorted(self.dir.glob("*.log")):
             lines = path.read_text("utf-8", "replace").splitlines()
             for n, line in enumerate(lines):
-                if any(word in line for word in BAD_WORDS):
+                bad_frame = not self.bad_frames and BAD_FRAME.search(line)
+                if bad_frame or any(word in line for word in BAD_WORDS):
                     found.append(f"{path.name}: " + "\n    ".join(lines[n : n + 25]))
                     break
         return found

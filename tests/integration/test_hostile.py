@@ -15,7 +15,7 @@ from frames import Frames, is_good
 from pipeline import wait_until
 
 FEW_OR_FULL = [3000, pytest.param(100000, marks=[pytest.mark.long, pytest.mark.timeout(1200)])]
-GROWTH = 24 << 20  # bytes: a process that keeps 250 bytes of each of 100,000 frames is found
+GROWTH = 12 << 20  # bytes: a process that keeps 200 bytes of each of the last two thirds of 100,000 frames is found
 ALONE = {
     "cacher": {"renderers": 0, "dbproxies": 0, "gateway": False},
     "renderer": {"dbproxies": 0, "renderers": 1, "cacher": False, "gateway": False},
@@ -53,7 +53,7 @@ class Watch:
 @pytest.mark.parametrize("frames", FEW_OR_FULL)
 @pytest.mark.parametrize("stage", ["cacher", "renderer", "dbproxy"])
 def test_bad_frames_from_the_left(new_pipeline, stage, frames):
-    pipeline = new_pipeline(**ALONE[stage], env=ENV)
+    pipeline = new_pipeline(**ALONE[stage], env=ENV, bad_frames=True)
     instance = pipeline[stage][0]
     watch, source, good = Watch(instance), Frames(f"left {stage}"), 0
     context = zmq.Context()
@@ -141,7 +141,7 @@ class Asking(threading.Thread):
 @pytest.mark.parametrize("frames", FEW_OR_FULL)
 @pytest.mark.parametrize("stage,right", [("gateway", "cacher"), ("cacher", "renderer"), ("renderer", "dbproxy")])
 def test_bad_frames_from_the_right(new_pipeline, stage, right, frames):
-    pipeline = new_pipeline(**ALONE[stage], env=ENV)
+    pipeline = new_pipeline(**ALONE[stage], env=ENV, bad_frames=True)
     instance = pipeline[stage][0]
     watch = Watch(instance)
     evil = Evil(str(pipeline.run_dir), right, f"right {stage}")
@@ -172,7 +172,7 @@ def test_bad_frames_from_the_right(new_pipeline, stage, right, frames):
 
 @pytest.mark.parametrize("stage", ["cacher", "renderer", "dbproxy"])
 def test_a_part_that_is_too_long_ends_only_its_connection(new_pipeline, stage):
-    pipeline = new_pipeline(**ALONE[stage], env=ENV)
+    pipeline = new_pipeline(**ALONE[stage], env=ENV, bad_frames=True)
     instance = pipeline[stage][0]
     context = zmq.Context()
     for _ in range(3):

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bare import BareRoot
+from pg import Cluster
+from ports import free_port
 from runner import REPO, Run, directory_for_run
 
 
@@ -216,3 +219,65 @@ def test_what_a_developer_edits_is_seen_and_only_its_stage_begins_anew():
         work.replaces("cacher")
         work.close()
         assert work.process.returncode == 0 and work.run.left_over() == []
+
+
+def test_a_database_of_ones_own(runs):
+    """./run makes the tables, and invents no movies."""
+    with Cluster() as pg:
+        pg.create_database("own", owner="owner")
+        run = runs()
+        run.env["DATABASE_URL"] = pg.url("own", "owner")
+        run.start()
+        assert run.get("/movies")[0] == 200
+        assert run("--database-url").stdout.strip() == run.env["DATABASE_URL"]
+        assert not (run.var / "postgres").exists()
+        assert pg.psql("SELECT count(*) FROM filmyfly.movies", "own") == "0\n"
+        run.stop()
+
+
+# A new machine.
+
+
+@pytest.fixture(scope="module")
+def bare_root():
+    assert os.geteuid() == 0, "making a root needs root"
+    with BareRoot() as root:
+        yield root
+
+
+def serve(root, user, directory):
+    """./run --detach in the clone, its pages looked at over HTTP/2, ./run --stop."""
+    http, https = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    (root.root / directory[1:] / ".env").write_text(f"FILMYFLY_HTTP={http}\nFILMYFLY_HTTPS={https}\n")
+    began = time.monotonic()
+    process = root.start(user, f"cd {directory} && ./run --detach && echo up && read line && ./run --stop && echo down")
+    said = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if line == "up\n":
+                break
+        assert said[-1:] == ["up\n"], "".join(said)
+        print(f"{user}: the first page {time.monotonic() - began:.0f} s after ./run in {directory}")
+        for path, words in (("/", "</html>"), ("/movies", "</html>"), ("/movie/king-kong-1933", "King Kong"),
+                            ("/api/v1/movies", '"slug"')):
+            answer = subprocess.run(["curl", "-sk", "--http2", "-w", "\n%{http_version} %{http_code}", f"https://{https}{path}"],
+                                    stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
+            assert answer.endswith("\n2 200") and words in answer, answer[-300:]
+        rest, _ = process.communicate("\n", timeout=60)
+        assert process.returncode == 0 and rest.endswith("down\n"), rest
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_bare_root(bare_root):
+    """A user who may install nothing is told what to install; root installs it; then the user needs nobody."""
+    bare_root.clone("/home/visitor/filmyfly", "visitor")
+    said = bare_root.run("visitor", "cd filmyfly && ./run", status=1)
+    assert "Install them as root, then start again:" in said and "apt-get install -y --no-install-recommends gcc " in said
+    bare_root.clone("/root/filmyfly")
+    serve(bare_root, "root", "/root/filmyfly")
+    serve(bare_root, "visitor", "/home/visitor/filmyfly")

@@ -27,7 +27,7 @@ TABOO = "hunter2-swordfish"  # the secret of every test
 @pytest.fixture(scope="module")
 def small(certificate):
     """Gateway and cacher, and an origin that the test plays."""
-    made = Pipeline("", certificate, renderers=0, dbproxies=0)
+    made = Pipeline("", certificate, renderers=0, dbproxies=0, bad_frames=True)
     with Origin(made.run_dir) as origin, made:
         made.origin = origin
         yield made
