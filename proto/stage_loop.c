@@ -8,20 +8,13 @@
 
 #define TICK_MS 20
 
-static void flush(struct stage_loop *loop)
+static void end_turn(struct stage_loop *loop)
 {
+    if (loop->on_turn)
+        loop->on_turn(loop->user);
     serve_flush(loop->serve);
     if (loop->serve_2)
         serve_flush(loop->serve_2);
-}
-
-static void end_turn(struct stage_loop *loop)
-{
-    flush(loop);
-    if (loop->on_turn) {
-        loop->on_turn(loop->user);
-        flush(loop);
-    }
 }
 
 static void ask(struct stage_loop *loop)

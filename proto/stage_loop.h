@@ -20,7 +20,7 @@ struct stage_loop {
     struct upstream *upstream_2; /* NULL: none */
     zloop_t *zloop;              /* with the stage's own pollers; NULL: it has none */
     void (*on_tick)(void *user); /* every 20 ms; may be NULL */
-    void (*on_turn)(void *user); /* when answers were sent, before the loop sleeps; may be NULL */
+    void (*on_turn)(void *user); /* before answers are sent and the loop sleeps; may be NULL */
     void *user;
     struct inspect *inspect; /* of the loop itself: NULL before and after */
 };

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Counts the single cases in a log of ctest (Testing/Temporary/LastTest.log): cmocka's, pytest's, and one for any other program.
+"""Counts the single cases in logs of ctest (Testing/Temporary/LastTest.log): cmocka's, pytest's, and one for any other program.
 
 Prints "N passed, N failed". A program that fails without a failed case of its own (it crashed, or ran out of time) is one failure.
 """
@@ -22,8 +22,10 @@ def count_cases(text, succeeded):
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
-        tests = re.split(r"^\d+/\d+ Testing: ", log.read(), flags=re.M)[1:]
+    tests = []
+    for path in sys.argv[1:]:
+        with open(path, encoding="utf-8", errors="replace") as log:
+            tests += re.split(r"^\d+/\d+ Testing: ", log.read(), flags=re.M)[1:]
     counts = [count_cases(text, re.search(r"^Test Passed\.$", text, re.M) is not None) for text in tests]
     print(f"{sum(c[0] for c in counts)} passed, {sum(c[1] for c in counts)} failed")
 
