@@ -446,7 +446,8 @@ void cache_tick(struct cache *cache)
         store_hide(cache->options.store);
     if (cache->options.store && now - cache->looked_after >= LOOK_AFTER) {
         cache->looked_after = now;
-        store_look_after(cache->options.store);
+        if (store_look_after(cache->options.store))
+            cache_everything_changed(cache, true); /* what lies there now may be a copy of before */
         if (!cache_is_readable(cache))
             cache->state_changed = true; /* it was made anew */
     }

@@ -40,7 +40,7 @@ void cache_everything_changed(struct cache *cache, bool hard);
 bool cache_has_store(const struct cache *cache);
 /* Nothing is stored, and no answer is on its way. */
 bool cache_is_empty(const struct cache *cache);
-/* False: nobody knows which pages its store has; it may be opened again with all of them. */
+/* With a store only. False: nobody knows which pages it has; it may be opened again with all of them. */
 bool cache_is_readable(const struct cache *cache);
 
 /* A small record of another's, in the same transaction as the changes that were told of before it (the cursor of the

@@ -161,10 +161,8 @@ bool cache_purge_prefix(struct cache *cache, struct str prefix, bool hard)
     size_t held = sizeof(struct purge_record) + prefix.n;
     for (struct purge *each = STAILQ_FIRST(&cache->purges); each; each = STAILQ_NEXT(each, link)) {
         held += sizeof(struct purge_record) + each->prefix.n;
-        if (each->hard == hard && str_eq(buffer_str(&each->prefix), prefix)) { /* from its beginning again */
+        if (!each->begun && each->hard == hard && str_eq(buffer_str(&each->prefix), prefix)) {
             each->seq = changes_prefix(&cache->changes, hard);
-            each->at = cache_clock();
-            each->begun = false;
             cache_changed(cache);
             return true;
         }
@@ -241,8 +239,11 @@ void cache_purge_on(struct cache *cache)
         for (size_t i = 0; i < n; i++)
             if (cache_find(cache, &keys[i], &meta, &view) && meta.dispatched < purge->seq &&
                 str_starts(meta.key, buffer_str(&purge->prefix)) &&
-                !mark(cache, &keys[i], purge->hard ? MARK_GONE : MARK_STALE, purge->seq, purge->at))
-                return; /* now everything counts as marked */
+                !mark(cache, &keys[i], purge->hard ? MARK_GONE : MARK_STALE, purge->seq, purge->at)) {
+                purge_free(cache); /* now everything counts as marked */
+                cache->state_changed = true;
+                return;
+            }
         purge->after = keys[n - 1];
         purge->begun = true;
     }

@@ -421,7 +421,7 @@ void store_close(struct store **store_)
     *store_ = NULL;
 }
 
-void store_look_after(struct store *store)
+bool store_look_after(struct store *store)
 {
     char path[PATH_MAX + 16], error[PATH_MAX + 200];
     struct stat st;
@@ -429,12 +429,14 @@ void store_look_after(struct store *store)
     if (store->env)
         mdb_reader_check(store->env, &dead);
     snprintf(path, sizeof(path), "%s/data.mdb", store->folder);
-    if (store->env && stat(path, &st) == 0 && st.st_ino == store->inode)
-        return;
+    bool same = stat(path, &st) == 0 && st.st_ino == store->inode;
+    if (store->env && same)
+        return false;
     log_warning("the store %s was taken away; a new one is made", store->folder);
     close_env(store);
     if (!lock_again(store, error, sizeof(error)) || !open_folder(store, error, sizeof(error))) {
         log_limited(&store->said, LOG_LEVEL_ERROR, "%s", error);
         snprintf(store->trouble, sizeof(store->trouble), "it was taken away, and cannot be made again");
     }
+    return !same;
 }

@@ -194,11 +194,11 @@ static enum migrated refuse_file(struct migration *m, const struct migration_fil
     char text[512], line[16] = "";
     if (position)
         snprintf(line, sizeof(line), ":%d", line_at(file->text, position));
-    bool whole = PQtransactionStatus(m->pq) == PQTRANS_INERROR;
+    bool ended = PQtransactionStatus(m->pq) == PQTRANS_IDLE;
     snprintf(m->error, m->error_size, "%s/%s%s: %s; %s", m->directory, file->name, line,
              endpoints_one_line(message ? message : PQerrorMessage(m->pq), text, sizeof(text)),
-             whole ? "nothing of it was applied"
-                   : "it ended its transaction itself, which it must not; what came before that may have been applied");
+             ended ? "it ended its transaction itself, which it must not; what came before that may have been applied"
+                   : "nothing of it was applied");
     return outcome_of(m);
 }
 

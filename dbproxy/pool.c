@@ -13,7 +13,7 @@
 
 #define SENDS_MOST  3
 #define LONG_FACTOR 10                  /* what long statements and writes may take, compared with short ones */
-#define LONG_SHARE  2                   /* of a neighbour's credit, one of so many parts may wait for long statements */
+#define LONG_SHARE  2                   /* of a neighbour's credit, one of so many parts is for long statements */
 #define LONG_DEPTH  2                   /* in flight on a long connection: the next one need not wait for the network */
 #define TICK_LATE   (200 * MILLISECOND) /* a longer gap between ticks is our own freeze */
 #define AWAY_REPORT (10 * SECOND)       /* how often the log repeats that the database is away */
@@ -38,7 +38,7 @@ struct pool {
     uint64_t ticked;
     uint64_t away_since; /* ns; 0: some connection is ready, or none was lost yet */
     uint64_t away_said;  /* when a loss was last logged */
-    struct counter *batches, *retries, *reconnects, *failures, *round_trip, *waiting, *connections;
+    struct counter *batches, *retries, *reconnects, *failures, *refused, *round_trip, *waiting, *connections;
 };
 
 static void on_ready(void *user, struct connection *connection);
@@ -131,6 +131,7 @@ struct pool *pool_new(const struct pool_options *options, char *error, size_t er
     pool->batches = counter("database.batches", COUNTER_SUM);
     pool->retries = counter("database.retries", COUNTER_SUM);
     pool->reconnects = counter("database.reconnects", COUNTER_SUM);
+    pool->refused = counter("database.refused", COUNTER_SUM);
     pool->failures = counter("database.failures", COUNTER_SUM);
     pool->round_trip = counter("database.round_trip.ns", COUNTER_HISTOGRAM);
     pool->waiting = counter("database.waiting", COUNTER_GAUGE);
@@ -181,6 +182,17 @@ void pool_run(struct pool *pool, struct job *job)
     pool->lane[job->lane].waiting++;
 }
 
+/* Half of one neighbour's credit is for all neighbours' long statements. Beyond it they get FAILED, not BUSY: after
+ * that the neighbour would send short ones elsewhere, too. */
+static bool has_no_room_for_long(const struct pool *pool)
+{
+    const struct lane_state *lane = &pool->lane[LANE_LONG];
+    uint64_t held = lane->waiting, room = pool->options.settings->credit / LONG_SHARE;
+    for (unsigned i = 0; i < lane->n; i++)
+        held += connection_load(pool->connection[lane->first + i]);
+    return held >= (room ? room : 1);
+}
+
 void pool_take(struct pool *pool, struct ticket *ticket, const struct message *query)
 {
     char error[LIMIT_TEXT];
@@ -197,8 +209,8 @@ void pool_take(struct pool *pool, struct ticket *ticket, const struct message *q
         return;
     }
     job->ticket = ticket;
-    /* FAILED, not BUSY: after that the neighbour would send short ones elsewhere, too. */
-    if (job->lane == LANE_LONG && pool->lane[LANE_LONG].waiting > pool->options.settings->credit / LONG_SHARE) {
+    if (job->lane == LANE_LONG && has_no_room_for_long(pool)) {
+        count(pool->refused, 1);
         answer_failed(pool->answers, job, CAUSE_UNAVAILABLE, "too many long statements wait");
         job_free(&job);
         return;
@@ -346,7 +358,8 @@ static void report_loss(struct pool *pool, bool was_ready, const char *reason)
         log_warning("a database connection %s: %s; trying again, %u others work",
                     was_ready ? "was lost" : "cannot be made", reason, pool->ready);
     else
-        log_error("the database is away: %s; trying again, requests wait within their deadline", reason);
+        log_error("the database is away: %s; trying again, requests wait within their deadline, of long ones some",
+                  reason);
 }
 
 /* A lost batch in the order in which they were sent: the first one must end up in front. */

@@ -3,8 +3,9 @@
  * its own. It answers every ticket it takes exactly once.
  *
  * A batch waits in its lane's queue, also while the database is away, until a connection has room or its deadline
- * passes. A reading batch whose connection is lost is sent again, three times at most; of a writing one nobody knows
- * whether it was done, and the answer says so.
+ * passes; of long ones so many at most that short ones have room, the others fail at once. A reading batch whose
+ * connection is lost is sent again, three times at most; of a writing one nobody knows whether it was done, and the
+ * answer says so.
  */
 #ifndef FILMYFLY_POOL_H
 #define FILMYFLY_POOL_H

@@ -63,13 +63,16 @@ static struct str content_type(const struct answer *answer)
     return STR("text/plain; charset=utf-8");
 }
 
-/* What browsers may do: keep a page for 30 days, but ask each time; show the kept one while or if that fails. */
+/* What browsers may do: keep a page for 30 days, but ask each time; show the kept one while or if that fails. Of posters,
+ * dozens on a page, which change when a title does, they ask in the background, and not twice a minute. */
 static struct str browser_policy(const struct answer *answer)
 {
     if (answer->fresh == FRESH_NEVER)
         return STR("no-store");
-    return answer->status == 200 ? STR("max-age=0, stale-while-revalidate=60, stale-if-error=2592000")
-                                 : STR("max-age=0");
+    if (answer->status != 200)
+        return STR("max-age=0");
+    return answer->form == FORM_SVG ? STR("max-age=60, stale-while-revalidate=86400, stale-if-error=2592000")
+                                    : STR("max-age=0, stale-while-revalidate=60, stale-if-error=2592000");
 }
 
 static void write_body(struct answer_writer *writer, const struct answer *answer, const struct wishes *wishes,

@@ -295,7 +295,9 @@ static void on_suggestions(void *user, const struct message *answer, zmq_msg_t *
         for (uint32_t i = 0; i < answer->tags.n && tags->n < LIMIT_TAGS; i++)
             tags->item[tags->n++] = answer->tags.item[i];
     }
-    page_fail(page, (struct answer){.status = 404, .fresh = FRESH_SHORT, .tags = tags});
+    /* Without them it is nothing to keep. */
+    enum route_freshness fresh = answer->type == MESSAGE_RESULT ? FRESH_SHORT : FRESH_NEVER;
+    page_fail(page, (struct answer){.status = 404, .fresh = fresh, .tags = tags});
 }
 
 /* Where browsers find what they may load ahead: pages link to pages. */

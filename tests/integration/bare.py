@@ -49,6 +49,9 @@ class BareRoot:
 
     def run(self, user, command, status=0):
         process = self.start(user, command)
-        said, _ = process.communicate(timeout=900)
+        try:
+            said, _ = process.communicate(timeout=900)
+        finally:
+            process.kill()
         assert process.returncode == status, said
         return said

@@ -198,6 +198,22 @@ def test_a_variant_on_its_way_that_stops_varying_is_not_stored_as_fresh(site, ki
     site.assert_new(target, kind, ("x-flavour", "2"))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_purge_that_cannot_be_written_harms_no_page_that_is_asked_later(certificate, kind):
+    env = {"FILMYFLY_CACHE_DIR": "cache", "FILMYFLY_FAULT": "store-put-meta:fail"}
+    made = Pipeline("", certificate, renderers=0, dbproxies=0, env=env)
+    with Origin(made.run_dir) as origin, made:
+        left = wire.Left(str(made.run_dir), "cacher")
+        site = Site(made, origin, left)
+        target, slow = site.stored(), site.put(cached(b"slow", delay=0.3))
+        site.purge("prefix", kind, site.url("/page/"))
+        time.sleep(0.2)
+        for _ in range(3):
+            assert site.get(slow).body == b"slow"
+        site.assert_new(target, kind)
+        left.close()
+
+
 def test_purges_of_one_prefix_that_wait_are_one(site):
     for _ in range(3000):  # the cacher keeps 64 KiB of purges that are not done
         site.purge("prefix", "soft", site.url("/of-none/"))
