@@ -9,6 +9,12 @@
 
 #define RELOAD_AFTER "5" /* seconds */
 
+/* Of the site's header, where on a phone it stands for the name. */
+#define LOGO                                                                                                           \
+    "<svg viewBox=\"0 0 32 32\" width=\"28\" height=\"28\" aria-hidden=\"true\">"                                      \
+    "<path d=\"M3 4c12-1 24 4 26.5 12H10C5.5 16 3 11 3 4z\"/>"                                                         \
+    "<path d=\"M3 28c12 1 24-4 26.5-12H10C5.5 16 3 21 3 28z\" opacity=\".55\"/></svg>"
+
 static const struct {
     int status;
     const char *title, *sentence;
@@ -26,34 +32,32 @@ static char *pages[PAGE_COUNT][PAGE_FORMS];
 static char *make_page(int status, const char *title, const char *sentence, const char *stylesheet, bool reload)
 {
     char *page = NULL;
-    int n =
-        asprintf(&page,
-                 "<!doctype html>\n"
-                 "<html lang=\"en\">\n"
-                 "<head>\n"
-                 "<meta charset=\"utf-8\">\n"
-                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                 "<meta name=\"color-scheme\" content=\"light dark\">\n"
-                 "<meta name=\"robots\" content=\"noindex\">\n"
-                 "%s"
-                 "<title>%s – FilmyFly</title>\n"
-                 "%s%s%s"
-                 "</head>\n"
-                 "<body>\n"
-                 "<header class=\"top\"><div class=\"wide\"><a class=\"brand\" href=\"/\">FilmyFly</a></div></header>\n"
-                 "<main id=\"content\" class=\"wide\">\n"
-                 "<section class=\"notice\">\n"
-                 "<p class=\"code\">%d</p>\n"
-                 "<h1>%s</h1>\n"
-                 "<p class=\"lead\">%s%s</p>\n"
-                 "<p><a class=\"button\" href=\"/\">To the front page</a> <a href=\"/movies\">All movies</a></p>\n"
-                 "</section>\n"
-                 "</main>\n"
-                 "</body>\n"
-                 "</html>\n",
-                 reload ? "<meta http-equiv=\"refresh\" content=\"" RELOAD_AFTER "\">\n" : "", title,
-                 *stylesheet ? "<link rel=\"stylesheet\" href=\"/static/" : "", stylesheet, *stylesheet ? "\">\n" : "",
-                 status, title, sentence, reload ? " This page tries again by itself every few seconds." : "");
+    int n = asprintf(
+        &page,
+        "<!doctype html>\n"
+        "<html lang=\"en\">\n"
+        "<head>\n"
+        "<meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+        "<meta name=\"color-scheme\" content=\"light dark\">\n"
+        "<meta name=\"robots\" content=\"noindex\">\n"
+        "<title>%s – FilmyFly</title>\n"
+        "%s%s%s"
+        "</head>\n"
+        "<body>\n"
+        "<header class=\"top\"><div class=\"wide\"><a class=\"brand\" href=\"/\">" LOGO "FilmyFly</a></div></header>\n"
+        "<main id=\"content\" class=\"wide\">\n"
+        "<section class=\"notice\">\n"
+        "<p class=\"code\">%d</p>\n"
+        "<h1>%s</h1>\n"
+        "<p class=\"lead\">%s%s</p>\n"
+        "<p><a class=\"button\" href=\"/\">To the front page</a> <a href=\"/movies\">All movies</a></p>\n"
+        "</section>\n"
+        "</main>\n"
+        "</body>\n"
+        "</html>\n",
+        title, *stylesheet ? "<link rel=\"stylesheet\" href=\"/static/" : "", stylesheet, *stylesheet ? "\">\n" : "",
+        status, title, sentence, reload ? " This page tries again by itself every few seconds." : "");
     if (n < 0) {
         abort();
     }
@@ -120,5 +124,7 @@ void page_send(h2o_req_t *req, enum page page, unsigned retry_after)
     reply_header(req, H2O_TOKEN_CONTENT_TYPE,
                  form == PROBLEM ? "application/problem+json" : "text/html; charset=utf-8");
     reply_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+    if (form == RELOADING)
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("refresh"), 0, NULL, H2O_STRLIT(RELOAD_AFTER));
     reply_bytes(req, TEXTS[page].status, str_of(pages[page][form]));
 }

@@ -63,8 +63,8 @@ static struct str content_type(const struct answer *answer)
     return STR("text/plain; charset=utf-8");
 }
 
-/* What browsers may do: keep a page for 30 days, but ask each time; show the kept one while or if that fails. Of posters,
- * dozens on a page, which change when a title does, they ask in the background, and not twice a minute. */
+/* What browsers may do: keep a page for 30 days, but ask each time; show the kept one while or if that fails. Of
+ * posters, dozens on a page, which change when a title does, they ask in the background, and not twice a minute. */
 static struct str browser_policy(const struct answer *answer)
 {
     if (answer->fresh == FRESH_NEVER)

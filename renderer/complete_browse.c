@@ -16,10 +16,16 @@ static const struct {
 };
 
 static const struct choice {
-    const char *value, *name;
-} scores[] = {{"9", "9 or more"}, {"8", "8 or more"}, {"7", "7 or more"}, {"6", "6 or more"}, {"5", "5 or more"}},
-  sorts[] = {
-      {"newest", "Newest first"}, {"oldest", "Oldest first"}, {"best", "Best rated"}, {"title", "Title, A to Z"}};
+    const char *value, *name, *in_heading;
+} scores[] = {{"9", "9 or more", NULL},
+              {"8", "8 or more", NULL},
+              {"7", "7 or more", NULL},
+              {"6", "6 or more", NULL},
+              {"5", "5 or more", NULL}},
+  sorts[] = {{"newest", "Newest first", "newest first"},
+             {"oldest", "Oldest first", "oldest first"},
+             {"best", "Best rated", "best rated first"},
+             {"title", "Title, A to Z", "A to Z"}};
 
 static struct str chosen(const struct route_match *match, struct str name)
 {
@@ -150,7 +156,7 @@ static struct str heading_of(struct arena *arena, const struct route_match *matc
 {
     struct str category = chosen(match, STR("category")), year = chosen(match, STR("year")),
                decade = chosen(match, STR("decade")), certificate = chosen(match, STR("certificate")),
-               score = chosen(match, STR("score"));
+               score = chosen(match, STR("score")), sort = chosen(match, STR("sort"));
     struct str text = STR("Movies");
     if (category.p)
         text = arena_printf(arena, STR_FMT " movies", STR_ARG(category_name(root, category)));
@@ -162,6 +168,9 @@ static struct str heading_of(struct arena *arena, const struct route_match *matc
         text = arena_printf(arena, STR_FMT ", " STR_FMT, STR_ARG(text), STR_ARG(certificate));
     if (score.p)
         text = arena_printf(arena, STR_FMT ", scored " STR_FMT " or more", STR_ARG(text), STR_ARG(score));
+    for (size_t i = 1; i < sizeof sorts / sizeof *sorts; i++) /* the first is how they are sorted anyway */
+        if (sort.p && str_eq(sort, str_of(sorts[i].value)))
+            text = arena_printf(arena, STR_FMT ", %s", STR_ARG(text), sorts[i].in_heading);
     return text;
 }
 

@@ -4,7 +4,24 @@
 
 #define DESCRIPTION 160 /* bytes of a page's description for search engines */
 
+static bool is_of_director(const struct value *row)
+{
+    const struct value *of_director = value_get(row, STR("of_director"));
+    return of_director && of_director->type == VALUE_BOOL && of_director->as.boolean;
+}
+
+/* One of the director's may be of the same category, too. */
+static bool is_shown_before(const struct value *related, uint32_t row)
+{
+    struct str slug = value_text(&related->as.items[row], STR("slug"));
+    for (uint32_t i = 0; i < row; i++)
+        if (str_eq(value_text(&related->as.items[i], STR("slug")), slug))
+            return true;
+    return false;
+}
+
 /* The rows of `related` whose `of_director` is as wanted. */
+/* The rows of `related` whose `of_director` is as wanted, each movie once on the page. */
 static struct value select_related(struct arena *arena, const struct value *related, bool wanted)
 {
     if (!related || related->type != VALUE_LIST || related->n == 0)
@@ -14,9 +31,9 @@ static struct value select_related(struct arena *arena, const struct value *rela
         return NIL;
     list.n = 0;
     for (uint32_t i = 0; i < related->n; i++) {
-        const struct value *of_director = value_get(&related->as.items[i], STR("of_director"));
-        if (of_director && of_director->type == VALUE_BOOL && of_director->as.boolean == wanted)
-            list.as.items[list.n++] = related->as.items[i];
+        const struct value *row = &related->as.items[i];
+        if (is_of_director(row) == wanted && (wanted || !is_shown_before(related, i)))
+            list.as.items[list.n++] = *row;
     }
     return list;
 }

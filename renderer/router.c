@@ -156,6 +156,7 @@ static bool read_parameter(const struct parameter *parameter, struct str query, 
         return false;
     case PARAMETER_EMPTY:
         match->has_empty = true;
+        match->all_decades |= str_eq(v.name, STR("decade"));
         /* fallthrough */
     case PARAMETER_ABSENT:
         v.text = str_of(parameter->preset);
@@ -184,7 +185,8 @@ static void drop_variable(struct route_match *match, struct str name)
 
 /*
  * What says the same in two ways says it in one. The place in a list is a page or a movie to begin after. A year that
- * lies in the decade says more than the decade; one that does not is left over in a form from another decade.
+ * lies in the decade says more than the decade; one that does not is left over in a form from another decade, or from
+ * before all of them were chosen.
  */
 static void settle(struct route_match *match)
 {
@@ -192,7 +194,9 @@ static void settle(struct route_match *match)
                                 *decade = route_variable(match, STR("decade"));
     if (route_variable(match, STR("after")))
         drop_variable(match, STR("page"));
-    if (year && decade)
+    if (year && match->all_decades)
+        drop_variable(match, STR("year"));
+    else if (year && decade)
         drop_variable(match, year->number / 10 == decade->number / 10 ? STR("decade") : STR("year"));
 }
 

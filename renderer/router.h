@@ -84,8 +84,9 @@ struct route_variable {
 /* A request understood. Texts are in the arena or in the target. */
 struct route_match {
     const struct route *route;
-    struct str path; /* as it was asked, without the query string */
-    bool has_empty;  /* a parameter stands there without a value, as a form sends it */
+    struct str path;  /* as it was asked, without the query string */
+    bool all_decades; /* `decade` stands there without a value */
+    bool has_empty;   /* a parameter stands there without a value, as a form sends it */
     uint32_t n;
     struct route_variable variable[ROUTE_VARIABLES]; /* those with a value */
     const struct parameter *bad;                     /* of ROUTE_BAD: what is not as it may be */

@@ -507,6 +507,21 @@ def test_axe_is_content_with_the_page_of_a_broken_catalogue(visitor, site):
         site.pipeline.wait_ready()
 
 
+def test_axe_is_content_with_a_page_of_the_gateways_own(visitor, site):
+    instance = site.pipeline["cacher"][0]
+    site.pipeline.remove(instance)
+    try:
+        visitor.expected = ["503"]
+        visitor.open("/category/western?page=3")
+        assert "503" in visitor.text()
+        assert visitor.driver.find_element(By.CSS_SELECTOR, ".brand svg").is_displayed()
+        complaints = axe(visitor)
+        assert not complaints, "\n".join(complaints)
+    finally:
+        site.pipeline.add("cacher")
+        site.pipeline.wait_ready()
+
+
 # Lighthouse, as a phone sees the pages that visitors come to first.
 
 LIGHTHOUSE_FLAGS = "--headless --no-sandbox --disable-gpu --ignore-certificate-errors"

@@ -126,7 +126,7 @@ def test_a_missing_movie_offers_those_of_a_like_name(rig):
             ticket.fail("unavailable")
     rig.db.answer = answer_first_only
     answer = rig.get("/movie/alienz")
-    assert answer.status == 404 and answer.tags == [b"movie:7", b"movies"] and "/movie/movie-5" not in Page(answer).links
+    assert answer.header("cache-control") == "no-store" and answer.status == 404 and answer.tags == [b"movie:7", b"movies"] and "/movie/movie-5" not in Page(answer).links
 
 
 def test_home_shelves_are_the_rows_by_category(rig):
@@ -149,6 +149,8 @@ def test_a_list_has_one_address_whatever_is_said_beside_it(rig):
     # What a form sent without a value is taken away.
     answer = rig.get("/movies?category=&decade=1990&year=&certificate=&score=&sort=newest")
     assert (answer.status, answer.header("location"), answer.body) == (301, "/movies?decade=1990", b"")
+    # All decades: the year of one is no longer meant.
+    assert rig.get("/movies?category=horror&decade=&year=1994").header("location") == "/movies?category=horror"
 
 
 def test_filters_in_use_are_selected_and_can_be_taken_away(rig):

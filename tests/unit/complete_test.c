@@ -149,7 +149,7 @@ static void a_chip_takes_its_filter_away(void **state)
     assert_text(&root, "chips/1/url", "/movies?category=no-such&certificate=Not+Rated&sort=title");
     assert_text(&root, "chips/2/url", "/movies?category=no-such&decade=1940&sort=title");
     assert_true(is_true(&root, "noindex"));
-    assert_text(&root, "heading", "no-such movies of the 1940s, Not Rated");
+    assert_text(&root, "heading", "no-such movies of the 1940s, Not Rated, A to Z");
 }
 
 static bool page_of(const char *target, struct pager_list list, struct value *root)
