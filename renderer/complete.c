@@ -24,9 +24,9 @@ void complete_json_ld(struct arena *arena, struct value *root,
         value_set(root, STR("json_ld"), value_str(text));
 }
 
-void complete_first(struct arena *arena, struct value *root)
+void complete_first(struct arena *arena, struct value *root, struct str name)
 {
-    struct value movies = value_items(root, STR("movies"));
+    struct value movies = value_items(root, name);
     uint32_t n = movies.n < FIRST ? movies.n : FIRST;
     struct value first = value_list(arena, n);
     if (first.type != VALUE_LIST)
@@ -36,5 +36,5 @@ void complete_first(struct arena *arena, struct value *root)
     movies.as.items += n;
     movies.n -= n;
     value_set(root, STR("first_movies"), first);
-    value_set(root, STR("movies"), movies);
+    value_set(root, name, movies);
 }

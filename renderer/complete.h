@@ -24,10 +24,11 @@ void complete_list(struct arena *arena, struct value *map, struct str name, stru
 void complete_has(struct arena *arena, struct value *map, struct str name);
 
 /*
- * Splits the page's movies: the first few, whose pictures are seen at once, become `first_movies`, and `movies` keeps
- * the others, whose pictures may wait. To be called when nothing else needs the whole list.
+ * Splits the page's movies, which are called `name`: the first few, whose pictures are seen at once, become
+ * `first_movies`, and `name` keeps the others, whose pictures may wait. To be called when nothing else needs the whole
+ * list.
  */
-void complete_first(struct arena *arena, struct value *root);
+void complete_first(struct arena *arena, struct value *root, struct str name);
 
 /* The JSON-LD that a function of json_ld.h makes of the root; without it when it cannot be made. */
 void complete_json_ld(struct arena *arena, struct value *root,

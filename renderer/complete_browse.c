@@ -192,6 +192,6 @@ bool complete_movies(struct arena *arena, const struct route_match *match, struc
         .counted_up_to = chips.n > 0,
     };
     bool there = pager_set(arena, match, &list, root);
-    complete_first(arena, root);
+    complete_first(arena, root, STR("movies"));
     return there;
 }

@@ -30,6 +30,7 @@ bool complete_home(struct arena *arena, const struct route_match *match, struct 
     struct value rows = value_items(root, STR("shelf_movies"));
     complete_list(arena, root, STR("shelves"), shelves_of(arena, &rows));
     complete_has(arena, root, STR("newest"));
+    complete_first(arena, root, STR("newest"));
     complete_has(arena, root, STR("best"));
     complete_has(arena, root, STR("categories"));
     complete_has(arena, root, STR("decades"));

@@ -25,7 +25,7 @@ bool complete_category(struct arena *arena, const struct route_match *match, str
     value_set(root, STR("noindex"), value_bool(route_variable(match, STR("after"))));
     complete_json_ld(arena, root, json_ld_trail);
     bool there = set_pager(arena, match, category, root);
-    complete_first(arena, root);
+    complete_first(arena, root, STR("movies"));
     return there;
 }
 

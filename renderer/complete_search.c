@@ -44,6 +44,6 @@ bool complete_search(struct arena *arena, const struct route_match *match, struc
         .ends_there = true,
     };
     bool there = pager_set(arena, match, &list, root);
-    complete_first(arena, root);
+    complete_first(arena, root, STR("movies"));
     return there;
 }

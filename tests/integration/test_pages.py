@@ -129,6 +129,12 @@ def test_a_missing_movie_offers_those_of_a_like_name(rig):
     assert answer.header("cache-control") == "no-store" and answer.status == 404 and answer.tags == [b"movie:7", b"movies"] and "/movie/movie-5" not in Page(answer).links
 
 
+def test_browsers_keep_posters_for_a_minute_and_ask_in_the_background(rig):
+    """A page has dozens: each would be asked for again with each page."""
+    rig.db.rows.of["movie_poster"] = [{"id": 7, "slug": "alien", "title": "Alien", "year": 1979, "category": "horror"}]
+    assert rig.get("/poster/alien.svg").header("cache-control") == "max-age=60, stale-while-revalidate=86400, stale-if-error=2592000"
+
+
 def test_home_shelves_are_the_rows_by_category(rig):
     page = Page(rig.get("/"))
     assert page.text.index("/category/drama") < page.text.index("/category/comedy") and page.text.count("/movie/movie-5\"") == 2
