@@ -437,6 +437,7 @@ bool store_look_after(struct store *store)
     if (!lock_again(store, error, sizeof(error)) || !open_folder(store, error, sizeof(error))) {
         log_limited(&store->said, LOG_LEVEL_ERROR, "%s", error);
         snprintf(store->trouble, sizeof(store->trouble), "it was taken away, and cannot be made again");
+        return false;
     }
     return !same;
 }

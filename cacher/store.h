@@ -102,7 +102,7 @@ bool store_put_state(struct store *store, const char *name, struct str value);
 bool store_commit(struct store *store, uint32_t hour);
 
 /* Every few seconds: readers that died give their pages back; a folder that was removed or replaced is opened, or made,
- * anew. True: that is another store than before, or none. */
+ * anew. True when that is another store than before. */
 bool store_look_after(struct store *store);
 
 /* Readers find no store within a second or two, until it is shown again: what they would find is wrong, and cannot be

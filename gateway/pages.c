@@ -9,7 +9,7 @@
 
 #define RELOAD_AFTER "5" /* seconds */
 
-/* Of the site's header, where on a phone it stands for the name. */
+/* renderer/views/logo.mustache: in the site's header, where on a phone it stands for the name. */
 #define LOGO                                                                                                           \
     "<svg viewBox=\"0 0 32 32\" width=\"28\" height=\"28\" aria-hidden=\"true\">"                                      \
     "<path d=\"M3 4c12-1 24 4 26.5 12H10C5.5 16 3 11 3 4z\"/>"                                                         \

@@ -20,7 +20,6 @@ static bool is_shown_before(const struct value *related, uint32_t row)
     return false;
 }
 
-/* The rows of `related` whose `of_director` is as wanted. */
 /* The rows of `related` whose `of_director` is as wanted, each movie once on the page. */
 static struct value select_related(struct arena *arena, const struct value *related, bool wanted)
 {
@@ -32,7 +31,7 @@ static struct value select_related(struct arena *arena, const struct value *rela
     list.n = 0;
     for (uint32_t i = 0; i < related->n; i++) {
         const struct value *row = &related->as.items[i];
-        if (is_of_director(row) == wanted && (wanted || !is_shown_before(related, i)))
+        if (is_of_director(row) == wanted && !is_shown_before(related, i))
             list.as.items[list.n++] = *row;
     }
     return list;

@@ -118,6 +118,9 @@ def test_a_missing_movie_offers_those_of_a_like_name(rig):
     assert (answer.status, answer.header("cdn-cache-control")) == (404, "max-age=60, stale-while-revalidate=86400, stale-if-error=5184000")
     assert rig.db.batches[1:] == [[("movie_like", ["alienz"])]] and len(answer.tags) == 4
     assert "/movie/movie-5" in Page(answer).links
+    for what in ("person", "category"):
+        rig.db.rows.of[what] = []
+        assert "/movie/movie-5" in Page(rig.get(f"/{what}/alienz")).links
     # Whatever becomes of the second batch, the page stays.
     def answer_first_only(ticket):
         if ticket.message.batch[0][0] == b"movie":

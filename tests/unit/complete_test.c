@@ -84,6 +84,19 @@ static struct value *full_page(uint32_t n, int64_t last)
     return list;
 }
 
+static void a_related_movie_stands_once(void **state)
+{
+    (void)state;
+    ask("/movie/a");
+    struct value root = tree("{\"site\":\"https://x\",\"movie\":{\"slug\":\"a\",\"title\":\"A\"},\"related\":["
+                             "{\"of_director\":true,\"slug\":\"b\"},{\"of_director\":true,\"slug\":\"c\"},"
+                             "{\"of_director\":false,\"slug\":\"c\"},{\"of_director\":false,\"slug\":\"d\"}]}");
+    assert_true(complete_movie(arena, &match, &root));
+    assert_int_equal(at(&root, "by_director")->n, 2);
+    assert_int_equal(at(&root, "in_category")->n, 1);
+    assert_text(&root, "in_category/0/slug", "d");
+}
+
 static void shelves_are_runs_of_rows(void **state)
 {
     (void)state;
@@ -282,6 +295,7 @@ static void a_time_is_a_date_of_http(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_related_movie_stands_once),
         cmocka_unit_test(shelves_are_runs_of_rows),
         cmocka_unit_test(filters_say_what_is_chosen),
         cmocka_unit_test(a_chip_takes_its_filter_away),

@@ -336,7 +336,8 @@ static void readers_see_commits_and_hold_their_snapshot(void **state)
     snprintf(command, sizeof(command), "rm -rf %s/" STORE_FOLDER, directory);
     assert_int_equal(system(command), 0);
     assert_false(store_reader_look(reader, now += 2 * SECOND));
-    store_look_after(store);
+    assert_true(store_look_after(store));
+    assert_false(store_look_after(store));
     assert_true(put(store, 2, "two", NO_TAG, NO_TAG));
     assert_true(store_commit(store, HOUR));
     key = key_of(2);
