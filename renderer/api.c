@@ -203,7 +203,7 @@ struct place {
     int64_t page; /* 0: found by `after` */
     int64_t per_page;
     int64_t total;
-    bool exact;
+    int64_t counted;   /* a greater total means that there are more than so many; 0: it is exact */
     bool ends_there;   /* nothing is behind what is counted */
     struct value rows; /* of this page */
 };
@@ -213,16 +213,21 @@ static struct str page_address(const struct maker *maker, const struct route_mat
     return address_with(maker->arena, match, STR("page"), arena_printf(maker->arena, "%lld", (long long)page));
 }
 
-static int64_t counted(const struct place *place)
+static bool is_exact(const struct place *place)
 {
-    return place->exact ? place->total : COUNTED;
+    return !place->counted || place->total <= place->counted;
+}
+
+static int64_t shown_total(const struct place *place)
+{
+    return is_exact(place) ? place->total : place->counted;
 }
 
 static struct str next_address(const struct maker *maker, const struct route_match *match, const struct place *place)
 {
     bool full = place->rows.n > 0 && place->rows.n >= place->per_page;
-    bool ends = place->exact || place->ends_there;
-    if (!full || (place->page && ends && place->page * place->per_page >= counted(place)))
+    bool ends = is_exact(place) || place->ends_there;
+    if (!full || (place->page && ends && place->page * place->per_page >= shown_total(place)))
         return STR_NONE;
     if (place->page && place->page < PAGES_MAX)
         return page_address(maker, match, place->page + 1);
@@ -239,8 +244,8 @@ static void set_place(const struct maker *maker, const struct route_match *match
 {
     value_set(answer, STR("page"), place->page ? value_int(place->page) : NIL);
     value_set(answer, STR("per_page"), value_int(place->per_page));
-    value_set(answer, STR("total"), value_int(counted(place)));
-    value_set(answer, STR("total_is_exact"), value_bool(place->exact));
+    value_set(answer, STR("total"), value_int(shown_total(place)));
+    value_set(answer, STR("total_is_exact"), value_bool(is_exact(place)));
     struct str prev = place->page > 1 ? page_address(maker, match, place->page - 1) : STR_NONE;
     value_set(answer, STR("links"), links_of(maker, match, next_address(maker, match, place), prev));
 }
@@ -267,24 +272,18 @@ static int64_t total_of(const struct value *row)
     return total && total->type == VALUE_INT ? total->as.integer : 0;
 }
 
-/* What is not filtered is kept, not counted. */
-static bool is_exact(const struct route_match *match, int64_t total)
-{
-    return !is_filtered(match) || total <= COUNTED;
-}
-
 bool api_complete_list(struct arena *arena, const struct route_match *match, struct value *root)
 {
     (void)arena;
     return number_of(match, STR("page"), 1) == 1 || value_items(root, STR("movies")).n > 0 ||
-           !is_exact(match, total_of(root));
+           (is_filtered(match) && total_of(root) > COUNTED);
 }
 
 bool api_complete_search(struct arena *arena, const struct route_match *match, struct value *root)
 {
     (void)arena;
     int64_t page = number_of(match, STR("page"), 1);
-    return page == 1 || ((page - 1) * SEARCH_A_PAGE < COUNTED && value_items(root, STR("movies")).n > 0);
+    return page == 1 || ((page - 1) * SEARCH_A_PAGE < SEARCH_FOUND && value_items(root, STR("movies")).n > 0);
 }
 
 bool api_write_movies(struct arena *arena, const struct route_match *match, const struct value *root,
@@ -294,8 +293,8 @@ bool api_write_movies(struct arena *arena, const struct route_match *match, cons
     struct place place = {.page = number_of(match, STR("page"), 0),
                           .per_page = number_of(match, STR("per_page"), 0),
                           .total = total_of(root),
+                          .counted = is_filtered(match) ? COUNTED : 0, /* otherwise it is kept */
                           .rows = value_items(root, STR("movies"))};
-    place.exact = is_exact(match, place.total);
     struct value answer = value_map(arena, 6);
     value_set(&answer, STR("movies"), objects_of(&maker, place.rows, movie_fields, SUMMARY_FIELDS));
     set_place(&maker, match, &place, &answer);
@@ -332,11 +331,11 @@ bool api_write_search(struct arena *arena, const struct route_match *match, cons
     struct maker maker = {arena, value_text(root, STR("site"))};
     struct place place = {.page = number_of(match, STR("page"), 1),
                           .per_page = SEARCH_A_PAGE,
+                          .counted = SEARCH_FOUND,
                           .ends_there = true,
                           .rows = value_items(root, STR("movies"))};
     const struct value *first = place.rows.n ? &place.rows.as.items[0] : NULL;
     place.total = total_of(first);
-    place.exact = place.total <= COUNTED;
     struct str q = value_text(root, STR("q"));
     struct value answer = value_map(arena, 9);
     value_set(&answer, STR("q"), value_str(q.p ? q : STR("")));

@@ -189,7 +189,7 @@ bool complete_movies(struct arena *arena, const struct route_match *match, struc
         .movies = value_get(root, STR("movies")),
         .total = total && total->type == VALUE_INT ? total->as.integer : 0,
         .a_page = MOVIES_A_PAGE,
-        .counted_up_to = chips.n > 0,
+        .counted = chips.n > 0 ? COUNTED : 0,
     };
     bool there = pager_set(arena, match, &list, root);
     complete_first(arena, root, STR("movies"));

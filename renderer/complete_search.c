@@ -40,7 +40,7 @@ bool complete_search(struct arena *arena, const struct route_match *match, struc
         .movies = &movies,
         .total = total && total->type == VALUE_INT ? total->as.integer : movies.n,
         .a_page = SEARCH_A_PAGE,
-        .counted_up_to = true,
+        .counted = SEARCH_FOUND,
         .ends_there = true,
     };
     bool there = pager_set(arena, match, &list, root);

@@ -81,12 +81,12 @@ bool pager_set(struct arena *arena, const struct route_match *match, const struc
 {
     const struct route_variable *page = route_variable(match, STR("page"));
     int64_t current = page ? (int64_t)page->number : 0; /* 0: by key */
-    bool open = list->counted_up_to && list->total > COUNTED;
-    int64_t total = open ? COUNTED : list->total;
+    bool open = list->counted && list->total > list->counted;
+    int64_t total = open ? list->counted : list->total;
     int64_t pages = total / list->a_page + (total % list->a_page > 0);
     bool full = list->movies && list->movies->type == VALUE_LIST && list->movies->n >= list->a_page;
     value_set(root, STR("total_text"),
-              value_str(open ? arena_printf(arena, STR_FMT "+", STR_ARG(shape_number(arena, COUNTED)))
+              value_str(open ? arena_printf(arena, STR_FMT "+", STR_ARG(shape_number(arena, list->counted)))
                              : shape_number(arena, total)));
     if (open && !list->ends_there) { /* how many pages there are shows only on the last */
         if (current >= pages && full)

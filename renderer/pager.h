@@ -11,13 +11,14 @@
 #define SEARCH_A_PAGE 24   /* as queries/search.sql has it */
 #define PAGES_MAX     100  /* by number, as parameters.c has it; then by key */
 #define COUNTED       1000 /* what is counted exactly; beyond it a count is COUNTED + 1 and means "1,000+" */
+#define SEARCH_FOUND  240  /* as many a search shows, likewise */
 
 struct pager_list {
     const struct value *movies; /* the rows of this page, each with its id */
     int64_t total;              /* rows in all */
     uint32_t a_page;
-    bool counted_up_to; /* total is at most COUNTED + 1 */
-    bool ends_there;    /* there are no pages behind what is counted */
+    int64_t counted; /* total is at most one more than this, and then means "more"; 0: it is exact */
+    bool ends_there; /* there are no pages behind what is counted */
 };
 
 /*

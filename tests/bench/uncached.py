@@ -203,7 +203,10 @@ def main():
         if options.million or options.catalogue:
             large = Pipeline("a million movies" if options.million else "more movies", options.port + 2, options.run)
             pipelines.append(large)
-            print(large.psql_file(ROOT / "tests/bench/million.sql") if options.million else large.load(options.catalogue), end="")
+            if options.catalogue:
+                print(large.load(options.catalogue), end="")
+            if options.million:
+                print(large.psql_file(ROOT / "tests/bench/million.sql"), end="")
             arms.append(large.arm())
         elif options.peer_url:
             roots = {}
