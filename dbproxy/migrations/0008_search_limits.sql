@@ -1,7 +1,63 @@
 -- A search shows the 240 best known of what it finds, ten pages, and suggestions choose among 100: of many millions of
--- movies no more are ranked than of a few thousand. How deep a word's list is read for movies that have the other
--- words, too, stays as it was.
+-- movies no more are ranked than of a few thousand. How deep a word's list is read for what has the other words, too,
+-- stays as it was.
 SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- Whose entries to read to find what has all the terms: those of the rarest one, or of the best words that begin as the
+-- last one does. Empty when nothing can have them all.
+CREATE OR REPLACE FUNCTION filmyfly.search_drivers(mark text, terms text[], open_end boolean) RETURNS text[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS
+$$
+DECLARE
+    closed text[] := CASE WHEN open_end THEN terms[:cardinality(terms) - 1] ELSE terms END;
+    rarest filmyfly.search_words;
+    begun text[];
+    begun_entries bigint;
+    missing integer;
+BEGIN
+    SELECT count(*) FILTER (WHERE w.word IS NULL AND NOT (mark = '' AND filmyfly.search_is_year(t.term))) INTO missing
+        FROM unnest(closed) t (term) LEFT JOIN LATERAL (
+            SELECT * FROM filmyfly.search_words WHERE word = mark || t.term LIMIT 1) w ON true;
+    IF missing > 0 THEN
+        RETURN '{}';
+    END IF;
+    SELECT w.* INTO rarest FROM unnest(closed) t (term), LATERAL (
+            SELECT * FROM filmyfly.search_words WHERE word = mark || t.term LIMIT 1) w
+        ORDER BY w.entries, w.word LIMIT 1;
+    IF open_end THEN
+        SELECT array_agg(b.word), sum(b.entries) INTO begun, begun_entries
+            FROM filmyfly.search_begun(mark, terms[cardinality(terms)], 10) b;
+        IF begun_entries < rarest.entries OR rarest.word IS NULL THEN
+            RETURN coalesce(begun, '{}');
+        END IF;
+    END IF;
+    RETURN coalesce(ARRAY[rarest.word], '{}');
+END
+$$;
+
+-- The people whose names have all the terms: the whole name first, then names that begin so, then the most movies.
+CREATE OR REPLACE FUNCTION filmyfly.search_names(terms text[], open_end boolean, most integer)
+    RETURNS TABLE (person bigint, movies integer, key text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS
+$$
+DECLARE
+    drivers text[] := filmyfly.search_drivers('!', terms, open_end);
+    n integer := greatest(cardinality(drivers), 1);
+    patterns text[] := filmyfly.search_patterns(terms, open_end);
+    q text := ' ' || array_to_string(terms, ' ');
+BEGIN
+    RETURN QUERY SELECT e.id, max(e.weight), e.key
+        FROM unnest(drivers) d (token), LATERAL (
+            SELECT * FROM (
+                SELECT s.id, s.weight, s.key FROM filmyfly.search_entries s WHERE s.token = d.token
+                ORDER BY s.weight DESC, s.id DESC LIMIT 1000 / n) s
+            WHERE s.key LIKE ALL (patterns)
+            LIMIT 100 / n) e
+        GROUP BY e.id, e.key
+        ORDER BY e.key = q || ' / ' DESC, starts_with(e.key, q) DESC, 2 DESC, e.id
+        LIMIT most;
+END
+$$;
 
 -- The movies that have all the terms, in the order in which they are shown: whole titles, titles that begin so, titles
 -- with these words beside each other, in any order, then the movies of people of that name; the best known first. When

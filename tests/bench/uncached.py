@@ -100,11 +100,12 @@ def measure_pages(arms, pipeline, options, serial):
     """Milliseconds to the first byte of every kind of page."""
     print(f"\nFirst byte after the handshake, ms, not cached: p50\n  {'':20}" + "".join(f"{arm.name:>18}" for arm in arms) + f"{'ratio':>9}")
     for name, pattern in PAGES.items():
-        asked, found = asked_for(pipeline), [[] for _ in arms]
-        for turn in range(options.pairs + 1):  # the first one warms
-            some = [pattern.format(n=f"{serial}x{turn}y{i}", **values) for i, values in zip(range(options.first_bytes), asked)]
+        asked, found = list(itertools.islice(asked_for(pipeline), options.pairs * options.first_bytes)), [[] for _ in arms]
+        for turn in range(options.pairs + 1):  # the first one asks for them all: what is timed comes from memory
+            some = asked[(turn - 1) * options.first_bytes:turn * options.first_bytes] if turn else asked
+            paths = [pattern.format(n=f"{serial}x{turn}y{i}", **values) for i, values in enumerate(some)]
             for arm, times in list(zip(arms, found))[::1 if turn % 2 else -1]:
-                times += [first_byte(arm.url, path, 404 if name == "404" else 200) for path in some][:None if turn else 0]
+                times += [first_byte(arm.url, path, 404 if name == "404" else 200) for path in paths][:None if turn else 0]
         middles = [quantile(times, 0.5) for times in found]
         print(f"  {name:20}" + "".join(f"{middle:18.2f}" for middle in middles) + f"{middles[-1] / middles[0]:9.2f}", flush=True)
 
