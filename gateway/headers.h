@@ -13,7 +13,8 @@
 /* Makes the table, once, before any loop runs. hsts: seconds of Strict-Transport-Security; 0: it is not sent. */
 void headers_make(uint64_t hsts);
 
-/* Adds the table's lines. They are static: nothing is copied or written for an answer but the list itself. */
+/* Adds the table's lines, of Cross-Origin-Opener-Policy on the pages of editors only. They are static: nothing is
+ * copied or written for an answer but the list itself. */
 void headers_add_table(h2o_req_t *req);
 
 /*

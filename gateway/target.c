@@ -1,14 +1,25 @@
 #include "target.h"
 
-/* Where bodies go. A route that takes none says so itself, with 405, when it is sent a small one. */
-static const struct {
+/* Where bodies go: to editors. A route that takes none says so itself, with 405, when it is sent a small one. */
+static const struct place {
     struct str prefix;
     uint64_t limit; /* bytes */
-} BODIES[] = {
-    {{"/admin/", 7}, UINT64_MAX},
-    {{"/login", 6}, 64 << 10},
-    {{"", 0}, 4 << 10},
+    bool editors;
+} PLACES[] = {
+    {{"/admin/", 7}, UINT64_MAX, true},
+    {{"/admin", 6}, 4 << 10, true},
+    {{"/login", 6}, 64 << 10, true},
+    {{"", 0}, 4 << 10, false},
 };
+
+static const struct place *place_of(struct str path)
+{
+    const struct place *place = PLACES;
+    while (!str_starts(path, place->prefix)) {
+        place++;
+    }
+    return place;
+}
 
 struct scan {
     uint32_t segment, dots;    /* bytes since the last slash; how many of them are dots */
@@ -91,9 +102,11 @@ uint64_t target_body_limit(struct str target, uint64_t body_max)
         const char *end = target.p + target.n, *slash = memchr(authority + 3, '/', (size_t)(end - authority - 3));
         path = slash ? (struct str){slash, (uint32_t)(end - slash)} : STR("");
     }
-    size_t i = 0;
-    while (!str_starts(path, BODIES[i].prefix)) {
-        i++;
-    }
-    return BODIES[i].limit < body_max ? BODIES[i].limit : body_max;
+    uint64_t limit = place_of(path)->limit;
+    return limit < body_max ? limit : body_max;
+}
+
+bool target_is_of_editors(struct str path)
+{
+    return place_of(path)->editors;
 }

@@ -17,4 +17,7 @@ bool target_path_is_proper(struct str path);
 /* The most bytes that a body sent to this path may have, below the setting's own limit. */
 uint64_t target_body_limit(struct str path, uint64_t body_max);
 
+/* Is it, decoded, the path of a page that only who is logged in gets to see, or of the way there? */
+bool target_is_of_editors(struct str path);
+
 #endif

@@ -14,7 +14,6 @@ TABLE = {
     "x-xss-protection": "1; mode=block",
     "referrer-policy": "strict-origin-when-cross-origin",
     "permissions-policy": None,
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 CSS = "/static/site.0a1b2c3d.css"
@@ -38,7 +37,7 @@ def _site(home):
     cacher.end()
 
 
-def check_table(answer, tls=True):
+def check_table(answer, tls=True, editors=False):
     for name, value in TABLE.items():
         lines = answer.lines(name)
         if name == "strict-transport-security" and not tls:
@@ -46,6 +45,7 @@ def check_table(answer, tls=True):
             continue
         assert len(lines) == 1, (name, answer.status, answer.headers)
         assert value is None or lines[0].decode() == value
+    assert [line.decode() for line in answer.lines("cross-origin-opener-policy")] == ["same-origin"] * editors
     assert answer.lines("server") == [] and answer.lines("x-powered-by") == []
 
 
@@ -83,6 +83,16 @@ def test_every_answer_has_the_table(site, kind, status):
         connection.close()
 
 
+@pytest.mark.parametrize("target", ["/login", "/admin", "/admin/movies?x=/", "/%61dmin/movies", "/admin/missing"])
+def test_nothing_that_opened_a_page_of_editors_has_a_hand_on_it(site, target):
+    site.cacher.answer[target] = respond(404 if "missing" in target else 200)
+    check_table(client.fetch(site.https, target, tls=True), editors=True)
+    check_table(client.fetch(site.http, target), tls=False, editors=True)
+    connection = H2(site.https)
+    check_table(connection.get(target), editors=True)
+    connection.close()
+
+
 def test_what_the_library_refuses_by_itself_has_it_too(site):
     for head, status in [(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nExpect: wonders\r\n\r\n", 417),
                          (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", 413),
@@ -106,7 +116,7 @@ def test_the_policy_allows_nothing_inline_and_nobody_elsewhere(site):
 
 
 def test_an_origins_own_policy_does_not_pass(site):
-    lines = [(name, "origin") for name in TABLE] + [("Server", "secret/1.0"), ("x-powered-by", "secret"), ("X-Frame-Options", "ALLOWALL"),
+    lines = [(name, "origin") for name in [*TABLE, "cross-origin-opener-policy"]] + [("Server", "secret/1.0"), ("x-powered-by", "secret"), ("X-Frame-Options", "ALLOWALL"),
                                                     ("Access-Control-Allow-Origin", "https://evil.example"), ("x-mine", "1")]
     site.cacher.answer["/own"] = respond(200, *lines)
     answer = client.fetch(site.https, "/own", tls=True)

@@ -125,6 +125,20 @@ static void test_bodies(void **state)
     assert_int_equal(target_body_limit(STR("/admin/movies"), 1 << 20), 1 << 20);
     assert_int_equal(target_body_limit(STR("/admin/movies"), 1024), 1024);
     assert_int_equal(target_body_limit(STR("/movies"), 1024), 1024);
+    assert_int_equal(target_body_limit(STR("/admin"), 1 << 20), 4096);
+}
+
+static void test_pages_of_editors(void **state)
+{
+    (void)state;
+    static const char *const theirs[] = {"/admin", "/admin/", "/admin/movies?x=/", "/login", "/login?to=/movies"};
+    for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+        assert_true(target_is_of_editors(str_of(theirs[i])));
+    }
+    static const char *const public[] = {"/", "", "/movies?q=/admin/", "/movie/admin", "/adm", "admin/"};
+    for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
+        assert_false(target_is_of_editors(str_of(public[i])));
+    }
 }
 
 static struct hosts *hosts_of(const char *names, const char *site)
@@ -237,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_characters),
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_pages_of_editors),
         cmocka_unit_test(test_names_of_the_site),
         cmocka_unit_test(test_names_that_are_none),
         cmocka_unit_test(test_origins),
