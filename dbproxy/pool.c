@@ -25,7 +25,6 @@ struct lane_state {
     unsigned waiting;
     unsigned first, n; /* its connections */
     unsigned depth;    /* batches in flight on each, at most */
-    unsigned turn;     /* where the search for the least loaded begins */
 };
 
 struct pool {
@@ -218,16 +217,16 @@ void pool_take(struct pool *pool, struct ticket *ticket, const struct message *q
     pool_run(pool, job);
 }
 
+/* The first of equals: one connection's process at the server stays warm, as PgBouncer has it (server_round_robin). */
 static struct connection *least_loaded(struct pool *pool, struct lane_state *lane)
 {
     struct connection *best = NULL;
     for (unsigned i = 0; i < lane->n; i++) {
-        struct connection *c = pool->connection[lane->first + (lane->turn + i) % lane->n];
+        struct connection *c = pool->connection[lane->first + i];
         if (connection_is_ready(c) && connection_load(c) < lane->depth &&
             (!best || connection_load(c) < connection_load(best)))
             best = c;
     }
-    lane->turn++;
     return best;
 }
 
