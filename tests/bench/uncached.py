@@ -3,8 +3,8 @@
 
     tests/bench/uncached.py                                  FilmyFly alone, started by ./run in a directory of its own
     tests/bench/uncached.py --peer-url https://127.0.0.1:28443 --peer nginx=PIDFILE --peer node=PIDFILE --peer-database PIDFILE
-    tests/bench/uncached.py --million                        the same catalogue made a million movies, beside the small one; every kind of page
-    tests/bench/uncached.py --catalogue FILE                 the same and the movies of FILE (a JSON object a line), likewise
+    tests/bench/uncached.py --catalogue FILE                 the same and the movies of FILE (a JSON object a line), beside it; every kind of page
+    tests/bench/uncached.py --million [--catalogue FILE]     that one, or the small one, made a million movies, likewise
 
 Arms alternate, seven pairs; every figure is the median (least to greatest), every ratio is taken pair by pair, and beside it stands the spread of an
 arm against itself (its odd runs over its even runs). Needs h2load and the release build.
