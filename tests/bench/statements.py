@@ -45,7 +45,10 @@ PAGES = {
     "search page": ["search", "search_people"],
     "404 page": ["movie", "movie_like"],
     "suggestions": ["suggest"],
+    "search page, full": ["search: full", "search_people: full"],
+    "suggestions, full": ["suggest: full"],
 }
+FULL = {"": {}, "full": {"full": True}}  # any title, which may find one movie; words that find a page full
 TYPED = ("search", "search_people", "suggest", "movie_like")
 
 
@@ -78,6 +81,8 @@ class Catalogue:
         self.people = [self.draw("SELECT slug, name FROM filmyfly.people WHERE id >= %s ORDER BY id LIMIT 1", rng.randint(1, last))
                        for _ in range(count)]
         self.categories = [row[0] for row in self.db.execute("SELECT slug FROM filmyfly.categories WHERE movies > 0 ORDER BY movies DESC LIMIT 8")]
+        self.words = [row[0] for row in self.db.execute("SELECT word FROM filmyfly.search_words WHERE entries >= 24 AND word ~ '^[a-z]{4,}$'"
+                                                        " ORDER BY md5(word) LIMIT %s", [count])]
         if self.db.execute("SELECT FROM pg_roles WHERE rolname = 'filmyfly_reader'").fetchone():
             self.db.execute("SET ROLE filmyfly_reader")
         self.movies_total = self.db.execute("SELECT value FROM filmyfly.counters WHERE name = 'movies'").fetchone()[0]
@@ -92,6 +97,8 @@ class Catalogue:
         source = self.typed if name in TYPED else self
         movie, person = source.movies[i % len(source.movies)], source.people[i % len(source.people)]
         values = {"page": 1, "file": 1, "per_page": 36, "q": person[1] if name == "search_people" else movie[2], **extra}
+        if "full" in extra:
+            values["q"] = source.words[i % len(source.words)]
         if name.startswith("person"):
             values["slug"] = person[0]
         elif name.startswith("category"):
@@ -128,7 +135,7 @@ def main():
     arms = [small, Catalogue(options.large, statements, options.count, small)]
     lines = []
     for name, (_, params) in statements.items():
-        filters = FILTERS if name in ("movie_browse", "movie_browse_count") else {"": {}}
+        filters = FILTERS if name in ("movie_browse", "movie_browse_count") else FULL if name in TYPED[:3] else {"": {}}
         lines += [(f"{name}: {title}" if title else name, name, params, extra) for title, extra in filters.items()]
     lines = [line for line in lines if options.only in line[0]]
 

@@ -354,7 +354,7 @@ def axe(visitor, *rules):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_axe_is_content(visitor, site, famous, page):
-    """Every rule of axe by day on a phone; by night what the colours decide. And nothing is wider than the narrowest phone."""
+    """Every rule of axe by day, on a phone and on a desktop; by night what the colours decide. And nothing is wider than the narrowest phone."""
     target = address(visitor, site, famous, page)
     visitor.be(reduced_motion=True)
     visitor.open(target)
@@ -369,6 +369,19 @@ def test_axe_is_content(visitor, site, famous, page):
         wide = visitor.driver.execute_script(
             "return [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 321).slice(0, 5).map(e => e.outerHTML.slice(0, 120))")
         complaints.append(f"{width} pixels wide on a screen of 320: {wide}")
+    visitor.be(size=DESKTOP, reduced_motion=True)
+    complaints += [f"on a desktop: {complaint}" for complaint in axe(visitor)]
+    assert not complaints, "\n".join(complaints)
+
+
+def test_axe_is_content_with_suggestions(visitor, famous):
+    visitor.be(reduced_motion=True)
+    visitor.open("/")
+    visitor.driver.find_element(By.NAME, "q").send_keys(famous[1])
+    visitor.wait(lambda: [e for e in visitor.driver.find_elements(By.CSS_SELECTOR, "[role=option]") if e.is_displayed()], "suggestions are shown")
+    complaints = axe(visitor)
+    visitor.be(dark=True, reduced_motion=True)
+    complaints += axe(visitor, "color-contrast", "link-in-text-block")
     assert not complaints, "\n".join(complaints)
 
 

@@ -51,7 +51,7 @@ class Statements:
 
     def __init__(self, db):
         self.db, self.params = db, {}
-        db.execute("SET search_path = pg_catalog")
+        db.execute("SET search_path = pg_catalog; SET jit = off")
         db.execute("SET ROLE filmyfly_reader")
         for path in QUERIES.glob("*.sql"):
             text = path.read_text()

@@ -192,10 +192,10 @@ def test_filters_in_use_are_selected_and_can_be_taken_away(rig):
 def test_search(rig):
     page = Page(rig.get("/search?q=alien"))
     assert 'value="alien"' in page.text and {"/movie/movie-1", "/person/ridley-scott"} <= set(page.links)
-    rig.db.rows.of["search"] = [card(n, total=1001, corrected="alien") for n in range(24)]
+    rig.db.rows.of["search"] = [card(n, total=241, corrected="alien") for n in range(24)]
     page = Page(rig.get("/search?q=alein&page=2"))
-    assert "1,000+" in page.text and {"/search?q=alien", "/search?q=alein", "/search?q=alein&page=3", "/search?q=alein&page=42"} <= set(page.links)
-    assert Page(rig.get("/search?q=alein&page=42")).text.count('rel="next"') == 0
+    assert "240+" in page.text and {"/search?q=alien", "/search?q=alein", "/search?q=alein&page=3", "/search?q=alein&page=10"} <= set(page.links)
+    assert Page(rig.get("/search?q=alein&page=10")).text.count('rel="next"') == 0
     rig.db.rows.of["search"] = rig.db.rows.of["search_people"] = []
     assert "too short" in Page(rig.get("/search?q=zz")).text and "too short" not in Page(rig.get("/search?q=zzz")).text
     assert rig.get("/search?q=zzz&page=2").status == 404

@@ -27,7 +27,7 @@ STATEMENTS = {name: statement(name) for name in PARAMETERS}
 def connect(url):
     """As dbproxy does: nothing but pg_catalog on the path, read-only, as the reader where there is one."""
     db = psycopg.connect(url, autocommit=True, row_factory=psycopg.rows.dict_row)
-    db.execute("SET search_path = pg_catalog")
+    db.execute("SET search_path = pg_catalog; SET jit = off")
     db.execute("SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = 'filmyfly_reader'"
                " AND pg_has_role(session_user, oid, 'MEMBER')")
     db.execute("SET default_transaction_read_only = on")
