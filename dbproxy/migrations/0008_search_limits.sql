@@ -1,6 +1,6 @@
 -- A search shows the 240 best known of what it finds, ten pages, and suggestions choose among 100: of many millions of
--- movies no more are ranked than of a few thousand. How deep a word's list is read for what has the other words, too,
--- stays as it was.
+-- movies no more are ranked than of a few thousand. For what has the other words, too, 1,000 entries are read of a
+-- word's list, or of the lists of ten words together.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- Whose entries to read to find what has all the terms: those of the rarest one, or of the best words that begin as the
@@ -87,7 +87,7 @@ BEGIN
         tokens := tokens || ('=' || filmyfly.search_bare(plain));
     END IF;
     keys := array_fill(''::text, ARRAY[cardinality(tokens)]);
-    lengths := array_fill(most / greatest(cardinality(drivers), 1), ARRAY[cardinality(tokens)]);
+    lengths := array_fill(ceil(most / greatest(cardinality(drivers), 1.0))::integer, ARRAY[cardinality(tokens)]);
     FOR pass IN 1..2 LOOP
         IF with_people AND pass = 1 AND NOT (n = 1 AND EXISTS (   -- titles alone fill the list
                 SELECT FROM filmyfly.search_words w WHERE w.word = q AND w.entries >= most)) THEN

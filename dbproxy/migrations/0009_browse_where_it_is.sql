@@ -57,8 +57,8 @@ BEGIN
     IF of_certificate IS NOT NULL OR min_score IS NOT NULL
         OR (wanted_order IN ('best', 'title') AND NOT lower_inf(years)) THEN
         -- The places of a walk are the years or the whole scores, in its order. It leads from the first place that has a
-        -- movie of this page to the one that fills it. How many movies stand behind the last one in its own place is
-        -- not known: they are not counted on.
+        -- movie of this page to the one that fills it, or to the last that has any. How many movies stand behind the
+        -- last one in its own place is not known: they are not counted on.
         SELECT sum(w.of_years) AS of_years, sum(w.of_certificate) AS of_certificate, sum(w.of_score) AS of_score,
             min(w.place) FILTER (WHERE on_way) AS begins, max(w.place) FILTER (WHERE on_way) AS ends,
             min(w.before) FILTER (WHERE on_way) AS passed,
@@ -67,9 +67,11 @@ BEGIN
                 FILTER (WHERE on_way) AS walk
             INTO n
             FROM (
-                SELECT *, before < skip + per_page AND (upto > skip OR place = last_place AND after IS NOT NULL) AS on_way
+                SELECT *, place <= final AND before < skip + per_page
+                    AND (upto > skip OR place = last_place AND after IS NOT NULL) AS on_way
                 FROM (
-                    SELECT *, sum(counted) OVER way AS upto, sum(counted) OVER way - counted AS before
+                    SELECT *, sum(counted) OVER way AS upto, sum(counted) OVER way - counted AS before,
+                        max(place) FILTER (WHERE matching > 0) OVER () AS final
                     FROM (
                         SELECT place, sum(movies) AS movies, sum(movies) FILTER (WHERE in_years) AS of_years,
                             sum(movies) FILTER (WHERE in_years AND certified) AS of_certificate,
@@ -81,7 +83,7 @@ BEGIN
                             SELECT f.movies::integer AS movies, t.place,
                                 first_year IS NULL OR f.year BETWEEN first_year AND last_year AS in_years,
                                 of_certificate IS NULL OR f.certificate = of_certificate AS certified,
-                                min_score IS NULL OR f.score >= min_score AS scored,
+                                min_score IS NULL OR f.score >= greatest(min_score, 0) AS scored,
                                 after IS NULL OR t.place > last_place AS ahead
                             FROM filmyfly.facets f, LATERAL (SELECT CASE wanted_order WHEN 'best' THEN -f.score
                                 WHEN 'title' THEN 0 WHEN 'oldest' THEN f.year ELSE -f.year END AS place) t

@@ -229,6 +229,14 @@ def test_filters_are_read_where_their_movies_are(pg):
                     asked = {**filters, "sort": sort, **where}
                     assert ask("movie_browse", **asked) == cards(right[begin:begin + 36]), asked
                     assert ask.buffers("movie_browse", **asked) <= (60 if sort == "best" else 12), asked
+        some = model.browse(sort="title")[5]["id"]
+        for filters in ({"certificate": "x"}, {"year": 1949}, {"certificate": "G", "year": 1951}, {"score": 10}):
+            for sort in (None, "oldest", "best", "title"):
+                assert ask("movie_browse", **filters, sort=sort, after=some) == []
+                assert ask.buffers("movie_browse", **filters, sort=sort, after=some) <= 12, (filters, sort)
+        for sort in (None, "oldest"):
+            right = model.browse(certificate="G", sort=sort)
+            assert ask.buffers("movie_browse", certificate="G", sort=sort, page=len(right) // 36 + 1) <= 12, "nothing is read behind the last one"
 
 
 def test_categories(site):
