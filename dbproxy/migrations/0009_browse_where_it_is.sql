@@ -56,8 +56,8 @@ BEGIN
 
     IF of_certificate IS NOT NULL OR min_score IS NOT NULL
         OR (wanted_order IN ('best', 'title') AND NOT lower_inf(years)) THEN
-        -- The places of a walk are the years or the whole scores, in its order. It leads from the first place that has a
-        -- movie of this page to the one that fills it, or to the last that has any. How many movies stand behind the
+        -- The places of a walk are the years or the whole scores, in its order. It leads from the first place that has
+        -- a movie of this page to the one that fills it, or to the last that has any. How many movies stand behind the
         -- last one in its own place is not known: they are not counted on.
         SELECT sum(w.of_years) AS of_years, sum(w.of_certificate) AS of_certificate, sum(w.of_score) AS of_score,
             min(w.place) FILTER (WHERE on_way) AS begins, max(w.place) FILTER (WHERE on_way) AS ends,
