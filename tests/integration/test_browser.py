@@ -378,10 +378,11 @@ def test_axe_is_content_with_suggestions(visitor, famous):
     visitor.be(reduced_motion=True)
     visitor.open("/")
     visitor.driver.find_element(By.NAME, "q").send_keys(famous[1])
-    visitor.wait(lambda: [e for e in visitor.driver.find_elements(By.CSS_SELECTOR, "[role=option]") if e.is_displayed()], "suggestions are shown")
+    options = visitor.wait(lambda: [e for e in visitor.driver.find_elements(By.CSS_SELECTOR, "[role=option]") if e.is_displayed()], "suggestions are shown")
     complaints = axe(visitor)
     visitor.be(dark=True, reduced_motion=True)
     complaints += axe(visitor, "color-contrast", "link-in-text-block")
+    assert options[0].is_displayed(), "they were still shown when axe looked"
     assert not complaints, "\n".join(complaints)
 
 
